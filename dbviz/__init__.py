@@ -1,0 +1,77 @@
+"""dbviz: would this network draw the same decision boundary if it were trained again?
+
+    spec -> images -> models -> training -> store -> planes -> label maps -> scores -> figures -> commands
+
+The public names below load on first use, so that `import dbviz` and `--help` need no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dbviz import figures, images, models, regions, scores, training
+    from dbviz.environment import environment
+    from dbviz.errors import InputError
+    from dbviz.figures import RegionDisplay
+    from dbviz.images import Images, ImageSet, load_images
+    from dbviz.regions import Plane, PlaneSet, draw_planes, sample
+    from dbviz.runs import fit
+    from dbviz.spec import Recipe, RunSpec, Seeds
+    from dbviz.store import Run
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ImageSet": "dbviz.images",
+    "Images": "dbviz.images",
+    "InputError": "dbviz.errors",
+    "Plane": "dbviz.regions",
+    "PlaneSet": "dbviz.regions",
+    "Recipe": "dbviz.spec",
+    "RegionDisplay": "dbviz.figures",
+    "Run": "dbviz.store",
+    "RunSpec": "dbviz.spec",
+    "Seeds": "dbviz.spec",
+    "draw_planes": "dbviz.regions",
+    "environment": "dbviz.environment",
+    "fit": "dbviz.runs",
+    "load_images": "dbviz.images",
+    "sample": "dbviz.regions",
+}
+_SUBPACKAGES = ("figures", "images", "models", "regions", "scores", "training")
+
+__all__ = [
+    "ImageSet",
+    "Images",
+    "InputError",
+    "Plane",
+    "PlaneSet",
+    "Recipe",
+    "RegionDisplay",
+    "Run",
+    "RunSpec",
+    "Seeds",
+    "draw_planes",
+    "environment",
+    "figures",
+    "fit",
+    "images",
+    "load_images",
+    "models",
+    "regions",
+    "sample",
+    "scores",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"dbviz.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'dbviz' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,40 @@
+"""The first line of a command that trains: what will be done, on which device, and for how long."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from dbviz.console import duration, say
+from dbviz.images import Images
+from dbviz.runs import estimate_seconds, unfinished
+from dbviz.spec import RunSpec
+
+__all__ = ["announce"]
+
+
+def announce(
+    specs: Sequence[RunSpec], images: Images, device: torch.device, home: Path, preset: str
+) -> dict[RunSpec, float]:
+    """Says what is going to be trained; the estimated seconds of each run that the store has not got."""
+    missing = unfinished(specs, home)
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    how = f"preset {preset}, {specs[0].recipe.precision}, on {where}"
+    what = f"{len(specs)} networks ({', '.join(_described(specs))}), {how}"
+    if not missing:
+        say(f"{images.name}: {what}: all trained already, in {home}.")
+        return {}
+    seconds = estimate_seconds(missing, images, device)
+    ready = f"{len(specs) - len(missing)} ready, " if len(missing) < len(specs) else ""
+    say(f"{images.name}: {what}: {ready}{len(missing)} to train, about {duration(sum(seconds.values()))}.")
+    return seconds
+
+
+def _described(specs: Sequence[RunSpec]) -> list[str]:
+    """`resnet18 of width 16, 5 epochs of 20,000 images`, once for runs that differ in their seeds alone."""
+    found = []
+    for spec in specs:
+        width = f" of width {spec.width}" if spec.width is not None else ""
+        size = f"{spec.train_size:,}" if spec.train_size is not None else "all"
+        found.append(f"{spec.arch}{width}, {spec.recipe.epochs} epochs of {size} images")
+    return list(dict.fromkeys(found))

@@ -1,0 +1,122 @@
+"""How every command starts, speaks and ends."""
+
+import errno
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from dbviz.errors import InputError, TrainingDiverged
+
+__all__ = ["duration", "output_directory", "print_table", "run_command", "say", "write_result"]
+
+Options = TypeVar("Options")
+
+
+def run_command(
+    name: str, options: type[Options], main: Callable[[Options], None], argv: Sequence[str] | None = None
+) -> int:
+    """Parses `argv` into `options` and runs `main`; the exit status.
+
+    0: done. 1: a training diverged. 2: bad input or a place that cannot be read or written, said in one line.
+    130: interrupted.
+    """
+    try:
+        parsed = tyro.cli(options, prog=f"python -m dbviz.{name}", args=argv)
+        main(parsed)
+    except InputError as error:
+        return _fail(name, str(error), 2)
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(name, _said_plainly(error), 2)
+    except KeyboardInterrupt:
+        return _fail(name, "interrupted; finished epochs are kept: the same command goes on from there", 130)
+    except TrainingDiverged as error:
+        return _fail(name, str(error), 1)
+    return 0
+
+
+def say(text: str) -> None:
+    """One line for the reader, on standard output, at once."""
+    print(text, flush=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output; all columns but the first are numbers and stand to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    # a pipe has no width of its own: let no number be cut there
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    Example:
+        >>> duration(8.4), duration(95), duration(7300)
+        ('8 s', '1 min 35 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def output_directory(path: Path) -> Path:
+    """`path`, made if it is absent, and tried: a place that cannot be written to is found before hours of work.
+
+    Raises:
+        InputError: it cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".dbviz-{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {path} ({error.strerror}): choose another place with --out or --home"
+        ) from None
+    return path
+
+
+def write_result(path: Path, result: dict[str, Any]) -> Path:
+    """Writes what was found as JSON, with the command that found it; returns the path."""
+    from dbviz.store import write_whole
+
+    command = shlex.join(["python", "-m", *_module_and_arguments()])
+    write_whole(path, (json.dumps({"command": command, **result}, indent=2) + "\n").encode())
+    return path
+
+
+def _module_and_arguments() -> list[str]:
+    return [f"dbviz.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
+
+
+def _said_plainly(error: OSError) -> str:
+    place = f": {error.filename}" if error.filename else ""
+    remedy = (
+        "; free some space and give the same command again: what is finished is kept"
+        if error.errno == errno.ENOSPC
+        else ""
+    )
+    return f"{error.strerror or error}{place}{remedy}"
+
+
+def _fail(name: str, message: str, status: int) -> int:
+    print(f"dbviz.{name}: error: {message}" if status != 130 else f"dbviz.{name}: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,8 @@
+"""Architectures by name, and initialisation keyed by parameter name."""
+
+from dbviz.models import densenet, fcnet, mlp_mixer, preactivation, resnet, vgg, vit  # noqa: F401  (they register)
+from dbviz.models.build import build, definition_of
+from dbviz.models.initialize import initialize
+from dbviz.models.registry import ARCHITECTURES, Architecture, register
+
+__all__ = ["ARCHITECTURES", "Architecture", "build", "definition_of", "initialize", "register"]

@@ -1,0 +1,125 @@
+"""From a name, or a user's own class, to an initialised network."""
+
+import hashlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from dbviz.errors import InputError, unknown_name
+from dbviz.models.initialize import initialize
+from dbviz.models.registry import ARCHITECTURES
+
+__all__ = ["arch_name", "build", "construct", "definition_of"]
+
+
+def build(
+    name: str,
+    num_classes: int = 10,
+    width: int | None = None,
+    seed: int = 0,
+    *,
+    image_shape: tuple[int, int, int] = (3, 32, 32),
+) -> nn.Module:
+    """The network called `name` with the initial weights of `seed`, on the CPU, in training mode.
+
+    Args:
+        name: a registered architecture, `timm:NAME`, or `package.module:Factory` for a user's own
+            (called without arguments, or with `num_classes` if it takes that).
+        width: the architecture's own width; None is the published one.
+        image_shape: (channels, height, width) of an image.
+
+    Raises:
+        InputError: the name is unknown, the width not available, or the user's factory cannot be used.
+    """
+    module = construct(name, num_classes, width, image_shape)
+    initialize(module, seed)
+    return module.train()
+
+
+def arch_name(factory: Callable[..., nn.Module]) -> str:
+    """The name by which `build` finds a user's factory again: `package.module:Factory`."""
+    return f"{factory.__module__}:{factory.__qualname__}"
+
+
+def definition_of(name: str) -> str | None:
+    """Fingerprint of the source of a user's factory; None for architectures that come with a release."""
+    if ":" not in name or name.startswith("timm:"):
+        return None
+    factory = _imported(name)
+    try:
+        source = inspect.getsource(factory)
+    except (OSError, TypeError):
+        raise InputError(
+            f"the source of {name} cannot be read, so a change to it would go unnoticed: define it in a file"
+        ) from None
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def construct(name: str, num_classes: int, width: int | None, image_shape: tuple[int, int, int]) -> nn.Module:
+    """The network called `name` with whatever weights its definition gives it: for weights that are loaded next.
+
+    Raises:
+        InputError: as `build`.
+    """
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name].build(num_classes, width, image_shape)
+    if ":" not in name:
+        raise unknown_name("architecture", name, [*ARCHITECTURES, "timm:NAME", "package.module:Factory"])
+    if width is not None:
+        raise InputError(f"{name} has no width: leave --width out, or give another name for each width")
+    if name.startswith("timm:"):
+        return _from_timm(name.removeprefix("timm:"), num_classes, image_shape)
+    return _call(name, _imported(name), num_classes)
+
+
+def _from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise InputError(f"timm:{name} needs timm: pip install 'dbviz-repro[timm]'") from None
+    if name not in timm.list_models():
+        raise unknown_name("timm model", name, timm.list_models())
+    options: dict[str, Any] = {"num_classes": num_classes, "in_chans": image_shape[0]}
+    try:
+        module = timm.create_model(name, **options, img_size=image_shape[1:])
+    except TypeError:  # convolutional networks take any size and no such argument
+        module = timm.create_model(name, **options)
+    if "init_weights" in dir(module):
+        module.reset_parameters = module.init_weights  # timm's own name for it
+    return module
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    module_name, _, qualified = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:  # as `python -m` has it
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in qualified.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"architecture {name!r} cannot be imported ({error}): give package.module:Factory") from None
+    if not callable(found):
+        raise InputError(
+            f"architecture {name!r} is a {type(found).__name__}: give a class or function that makes the network"
+        )
+    return found
+
+
+def _call(name: str, factory: Callable[..., nn.Module], num_classes: int) -> nn.Module:
+    takes = inspect.signature(factory).parameters
+    needed = [p for p in takes.values() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if surplus := [p.name for p in needed if p.name != "num_classes"]:
+        raise InputError(
+            f"architecture {name!r} needs the argument {surplus[0]!r}: "
+            "give a function without arguments that calls it (functools.partial will not do: it has no name)"
+        )
+    module = factory(num_classes=num_classes) if "num_classes" in takes else factory()
+    if not isinstance(module, nn.Module):
+        raise InputError(f"architecture {name!r} made a {type(module).__name__}: it must make a torch.nn.Module")
+    return module

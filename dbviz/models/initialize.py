@@ -1,0 +1,83 @@
+"""Initial weights from streams keyed by parameter name: a module more or less changes no other module's weights.
+
+Torch draws all weights from one generator in the order of construction, so that one unused layer changes every later
+one. Here each layer's own `reset_parameters` runs as it stands, and only where its draws come from is changed: a draw
+into a parameter is made by the generator of that parameter's name.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dbviz.errors import InputError
+from dbviz.streams import torch_seeded, torch_stream
+
+__all__ = ["initialize"]
+
+
+def initialize(module: nn.Module, seed: int) -> None:
+    """Draws every parameter of `module` again, in place, from the stream keyed by `seed` and its qualified name.
+
+    The distribution is that of the module's own definition: `reset_parameters` of each layer and, where a module
+    above defines one too, that of the outermost. Values are drawn on the CPU, hence equal on every device.
+    A parameter that no `reset_parameters` covers is left alone if it is constant (a scale of ones, say).
+
+    Raises:
+        InputError: a parameter that no `reset_parameters` covers is not constant, so its distribution is unknown.
+    """
+    covered: set[str] = set()
+    for prefix, layer in reversed(list(module.named_modules())):
+        if reset := _reset_of(layer):
+            covered |= _reset_by_name(layer, reset, prefix, seed)
+    for name, parameter in module.named_parameters():
+        if (
+            name not in covered
+            and parameter.numel()
+            and not torch.equal(parameter, parameter.flatten()[0].expand_as(parameter))
+        ):
+            owner = module.get_submodule(name.rpartition(".")[0])
+            raise InputError(
+                f"parameter {name!r} of {type(owner).__name__} cannot be initialised: its distribution is unknown; "
+                f"give {type(owner).__name__} a method reset_parameters() that draws it"
+            )
+
+
+def _reset_of(layer: nn.Module) -> Callable[[], None] | None:
+    """The layer's own way of drawing its parameters; torch's MultiheadAttention keeps its own behind an underscore."""
+    return getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
+
+
+def _reset_by_name(layer: nn.Module, reset: Callable[[], None], prefix: str, seed: int) -> set[str]:
+    """Runs `reset` with keyed draws; the names of the parameters that it wrote to."""
+    names = {p.untyped_storage().data_ptr(): f"{prefix}.{n}".lstrip(".") for n, p in layer.named_parameters()}
+    # Draws into temporaries (orthogonal_ makes one) have no parameter to be keyed by; they use the layer's stream.
+    with torch.no_grad(), torch_seeded(seed, "init", prefix), _KeyedDraws(names, seed) as draws:
+        reset()
+    return draws.written
+
+
+class _KeyedDraws(TorchDispatchMode):
+    """Gives every in-place random operation on a named storage the generator of that name, on the CPU."""
+
+    def __init__(self, names: dict[int, str], seed: int) -> None:
+        super().__init__()
+        self.names, self.seed = names, seed
+        self.generators: dict[str, torch.Generator] = {}
+        self.written: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        target = args[0] if args and isinstance(args[0], Tensor) else None
+        name = self.names.get(target.untyped_storage().data_ptr()) if target is not None else None
+        if target is None or name is None or not func._schema.is_mutable:
+            return func(*args, **kwargs)
+        self.written.add(name)
+        if all(argument.name != "generator" for argument in func._schema.arguments):
+            return func(*args, **kwargs)
+        generator = self.generators.setdefault(name, torch_stream(self.seed, "init", name))
+        drawn = torch.empty(target.shape, dtype=target.dtype)
+        func(drawn, *args[1:], **{**kwargs, "generator": generator})
+        return target.copy_(drawn)

@@ -1,0 +1,72 @@
+"""Options that commands share. No torch here: `--help` answers at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from dbviz.errors import InputError
+
+__all__ = ["TrainingOptions", "parse_seeds"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Which networks, trained how and on what."""
+
+    arch: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("resnet18",)
+    """Architectures: fcnet, vgg19, resnet18, densenet121, wideresnet28_10, wideresnet28_20, wideresnet28_30, vit,
+    mlp_mixer, resnet18k, timm:NAME, or package.module:Factory for your own."""
+    seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0", "1", "2")
+    """Seeds; ranges such as 0-4 are understood."""
+    dataset: str = "cifar10"
+    """cifar10, cifar100, svhn, or shapes (built in)."""
+    preset: Literal["quick", "standard", "paper"] | None = None
+    """quick: minutes on a CPU; standard: for a modern GPU; paper: as published. Default: quick on a CPU."""
+    width: int | None = None
+    """The architecture's own width, instead of the preset's."""
+    train_size: int | None = None
+    """Only the first so many training images, instead of the preset's."""
+    epochs: int | None = None
+    """Instead of the preset's."""
+    fast: bool = False
+    """Allow kernels that do not give the same bits every time."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+    home: Path | None = None
+    """Where runs are kept. Default: $DBVIZ_HOME, else ./runs."""
+    data_dir: Path | None = None
+    """Where datasets lie or are downloaded to. Default: $DBVIZ_DATA, else the user's cache directory."""
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of spec and recipe that differ from the preset."""
+        given = {"width": self.width, "train_size": self.train_size, "epochs": self.epochs}
+        return {name: value for name, value in given.items() if value is not None} | (
+            {"deterministic": False} if self.fast else {}
+        )
+
+
+def parse_seeds(texts: tuple[str, ...]) -> list[int]:
+    """Seeds from words such as `3` and `0-4`, in the order given.
+
+    Raises:
+        InputError: a word is neither, a range runs backwards, or a seed is given twice.
+
+    Example:
+        >>> parse_seeds(("0-2", "7"))
+        [0, 1, 2, 7]
+    """
+    seeds: list[int] = []
+    for text in texts:
+        first, dash, last = text.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise InputError(f"seed {text!r}: give whole numbers of at least 0, or ranges such as 0-4")
+        if dash and int(last) < int(first):
+            raise InputError(f"seeds {text!r} run backwards: give the lower one first")
+        seeds += range(int(first), int(last if dash else first) + 1)
+    if not seeds:
+        raise InputError("no seeds: give at least one")
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds {' '.join(texts)} repeat one: give each once")
+    return seeds

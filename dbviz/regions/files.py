@@ -1,0 +1,86 @@
+"""Label maps in one compressed, self-describing netCDF file, checked on reading."""
+
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from dbviz.errors import InputError
+from dbviz.regions.sampling import FORMAT
+from dbviz.store import write_whole
+
+__all__ = ["load", "load_if_equal", "save"]
+
+_VARIABLES = {"labels": ("model", "plane", "row", "column"), "evaluated": ("model", "plane")}
+
+
+def save(maps: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Writes label maps to `path`, whole or not at all; returns the path.
+
+    Raises:
+        OSError: the place cannot be written to.
+    """
+    path = Path(path)
+    compression = {"zlib": True, "complevel": 5, "shuffle": True}
+    encoding = {name: compression for name in ("labels", "confidence") if name in maps}
+    buffer = io.BytesIO()
+    maps.assign_attrs(digest=_digest(maps)).to_netcdf(buffer, engine="h5netcdf", encoding=encoding)
+    write_whole(path, buffer.getvalue())
+    return path
+
+
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Reads label maps back, all in memory.
+
+    Raises:
+        InputError: the file is absent, truncated, damaged, of a newer format, or holds no label maps.
+    """
+    path = Path(path)
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            maps = file.load()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{path} is damaged or no netCDF file ({' '.join(str(error).split())})") from None
+    maps.attrs = {name: v.item() if isinstance(v, np.generic) else v for name, v in maps.attrs.items()}
+    if (version := maps.attrs.get("format")) is not None and version > FORMAT:
+        raise InputError(f"{path} is of format {version}, this dbviz reads up to {FORMAT}: install a newer dbviz")
+    for name, dimensions in _VARIABLES.items():
+        if name not in maps or maps[name].dims != dimensions:
+            raise InputError(f"{path} holds no label maps: {name} {dimensions} is missing")
+    if maps.attrs.pop("digest", None) != _digest(maps):
+        raise InputError(f"{path} is damaged: its contents do not match the digest written with them")
+    return maps
+
+
+def load_if_equal(path: Path, wanted: dict[str, Any], *, confidence: bool) -> xr.Dataset | None:
+    """The label maps at `path` if they are whole and have the provenance `wanted`, else None.
+
+    Maps of a plain function are never equal to any: what it computes cannot be known beforehand.
+    """
+    try:
+        maps = load(path)
+    except InputError:
+        return None
+    known = None not in json.loads(wanted["weights"]).values()
+    equal = all(maps.attrs.get(name) == value for name, value in wanted.items())
+    return maps if known and equal and (not confidence or "confidence" in maps) else None
+
+
+def _digest(maps: xr.Dataset) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(str(name) for name in maps.variables):
+        values = maps.variables[name].values
+        digest.update(f"{name} {maps.variables[name].dims} {values.shape}".encode())
+        digest.update(
+            "\0".join(values.flat).encode() if values.dtype.kind in "OUT" else np.ascontiguousarray(values).tobytes()
+        )
+    for name in sorted(set(maps.attrs) - {"digest"}):
+        digest.update(f"{name}={maps.attrs[name]}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,192 @@
+"""Trained networks: found in the store or trained now."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dbviz import store
+from dbviz.errors import InputError
+from dbviz.images import DeviceBatches, Images, ImageSet, load_images
+from dbviz.models.build import arch_name, build, definition_of
+from dbviz.progress import progress_bar
+from dbviz.spec import RunSpec, Seeds
+from dbviz.store import Run
+from dbviz.training import accuracy, choose_device, default_precision, logits, preset_spec, train
+from dbviz.training.pilot import seconds_per_run
+
+__all__ = ["estimate_seconds", "fit", "fit_specs", "make_specs", "unfinished"]
+
+Arch = str | Callable[..., nn.Module]
+
+
+def fit(
+    arch: Arch | Sequence[Arch],
+    *,
+    seeds: Iterable[int | Seeds] = (0,),
+    dataset: str | Images = "cifar10",
+    preset: str | None = None,
+    device: str = "auto",
+    home: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> list[Run]:
+    """Runs of every architecture under every seed, trained now or loaded where they exist.
+
+    Args:
+        arch: a name that `dbviz.models.build` knows, or a user's own module class or function that makes one, defined
+            in a file or a notebook cell; or several.
+        seeds: one for all streams of randomness, or a `Seeds` for each apart.
+        dataset: a name that `dbviz.load_images` knows, or `Images` made from a user's arrays.
+        preset: quick, standard or paper; by default quick on a CPU and standard on a GPU.
+        changes: fields of `RunSpec` (`width`, `train_size`) or `Recipe` (`epochs`, `learning_rate`, ...)
+            that differ from the preset.
+
+    Returns:
+        All runs, architecture by architecture and, in each, seed by seed.
+
+    Raises:
+        InputError: any of these is unknown or out of range.
+        TrainingDiverged: a loss became infinite or no number.
+    """
+    chosen = choose_device(device)
+    images = load_images(dataset, data_dir) if isinstance(dataset, str) else dataset
+    archs = [arch] if isinstance(arch, str) or callable(arch) else list(arch)
+    specs = make_specs(archs, seeds, images=images, preset=preset, device=chosen, **changes)
+    return fit_specs(specs, images, device=chosen, home=store.home_directory(home), progress=progress)
+
+
+def make_specs(
+    archs: Iterable[Arch],
+    seeds: Iterable[int | Seeds],
+    *,
+    images: Images,
+    preset: str | None,
+    device: torch.device,
+    **changes: Any,
+) -> list[RunSpec]:
+    """The spec of every architecture under every seed; the arguments are those of `fit`."""
+    preset = preset or default_preset(device)
+    named = [arch if isinstance(arch, str) else arch_name(arch) for arch in archs]
+    return [
+        _changed(
+            preset_spec(
+                preset,
+                name,
+                dataset=images.name,
+                seeds=seed if isinstance(seed, Seeds) else Seeds.all(seed),
+                precision=default_precision(device),
+                definition=definition_of(name),
+            ),
+            images.train,
+            changes,
+        )
+        for name in named
+        for seed in list(seeds)
+    ]
+
+
+def default_preset(device: torch.device) -> str:
+    """quick on a CPU, standard on a GPU."""
+    return "quick" if device.type == "cpu" else "standard"
+
+
+def unfinished(specs: Iterable[RunSpec], home: Path) -> list[RunSpec]:
+    """The specs whose runs are not in the store yet."""
+    return [spec for spec in specs if store.find(spec, home) is None]
+
+
+def estimate_seconds(specs: Iterable[RunSpec], images: Images, device: torch.device) -> dict[RunSpec, float]:
+    """Estimated training time of each spec on this machine; runs that differ in their seeds alone are timed once."""
+    timed: dict[RunSpec, float] = {}
+    found = {}
+    for spec in specs:
+        seedless = dataclasses.replace(spec, seeds=Seeds())
+        if seedless not in timed:
+            timed[seedless] = seconds_per_run(spec, images, device)
+        found[spec] = timed[seedless]
+    return found
+
+
+def fit_specs(
+    specs: Sequence[RunSpec],
+    images: Images,
+    *,
+    device: torch.device,
+    home: Path,
+    progress: bool = True,
+    seconds: dict[RunSpec, float] | None = None,
+) -> list[Run]:
+    """The run of each spec, trained where the store has none; `seconds` weighs them in the progress bar.
+
+    A run that another process is training is waited for and then loaded.
+    """
+    missing = unfinished(specs, home)
+    if missing:
+        seconds = seconds or estimate_seconds(missing, images, device)
+        with progress_bar(sum(seconds[spec] for spec in missing), show=progress) as advance:
+            for number, spec in enumerate(missing, 1):
+                share = seconds[spec] / (spec.recipe.epochs * len(images.train.first(spec.train_size)))
+                title = f"training {number}/{len(missing)}: {spec.arch} seed {spec.seeds}"
+                _train_locked(
+                    spec,
+                    images,
+                    device,
+                    home,
+                    lambda count, title=title, share=share: advance(count * share, title),
+                )
+    runs = [store.find(spec, home) for spec in specs]
+    return [run for run in runs if run is not None]
+
+
+def _train_locked(
+    spec: RunSpec, images: Images, device: torch.device, home: Path, on_batch: Callable[[int], None]
+) -> None:
+    with store.locked(spec, home):
+        if store.find(spec, home) is not None:  # another process finished it while this one waited
+            return
+        _train(spec, images, device, home, on_batch)
+
+
+def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_batch: Callable[[int], None]) -> None:
+    store.begin(spec, home, device)
+    model = build(spec.arch, len(images.class_names), spec.width, spec.seeds.init, image_shape=images.image_shape)
+    model.to(device)
+    batches = DeviceBatches.of(images.train.first(spec.train_size), spec.recipe, spec.seeds, device)
+    start, epochs = store.last_checkpoint(spec, home) or (None, [])
+    if start is not None:
+        on_batch(start.metrics.epoch * len(images.train.first(spec.train_size)))
+
+    def test(model: nn.Module) -> float:
+        return accuracy(logits(model, images.test, device, precision=spec.recipe.precision), images.test)
+
+    for checkpoint in train(model, batches, spec.recipe, spec.seeds, start=start, test=test, on_batch=on_batch):
+        epochs.append(checkpoint.metrics)
+        store.save_checkpoint(spec, home, checkpoint, epochs)
+    store.finish(
+        spec,
+        home,
+        model,
+        epochs,
+        test_accuracy=accuracy(logits(model, images.test, device), images.test),
+        class_count=len(images.class_names),
+        image_shape=images.image_shape,
+    )
+
+
+def _changed(spec: RunSpec, train: ImageSet, changes: dict[str, Any]) -> RunSpec:
+    """The spec with the fields named in `changes`, its own or its recipe's, set anew."""
+    recipe_fields = {field.name for field in dataclasses.fields(spec.recipe)}
+    spec_fields = {"width", "train_size"}
+    if unknown := changes.keys() - recipe_fields - spec_fields:
+        known = sorted(recipe_fields | spec_fields)
+        raise InputError(f"unknown setting {min(unknown)!r}: choose among {', '.join(known)}")
+    recipe = dataclasses.replace(spec.recipe, **{k: v for k, v in changes.items() if k in recipe_fields})
+    spec = dataclasses.replace(spec, recipe=recipe, **{k: v for k, v in changes.items() if k in spec_fields})
+    train.first(spec.train_size)  # raises where there are fewer images
+    return spec

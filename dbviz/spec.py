@@ -1,0 +1,209 @@
+"""What to compute: everything that determines a training run, as frozen values with an identity.
+
+Nothing here imports torch, so a command can parse and check its arguments before the heavy libraries load.
+"""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from dbviz.errors import InputError
+
+__all__ = ["Recipe", "RunSpec", "Seeds"]
+
+Optimizer = Literal["sgd", "adam"]
+Schedule = Literal["constant", "steps", "one-cycle"]
+Augmentation = Literal["none", "crop-flip"]
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """One seed for each separate stream of randomness in a training run."""
+
+    init: int = 0
+    """Initial weights, a stream a parameter."""
+    order: int = 0
+    """The order of the training images, a stream an epoch."""
+    augment: int = 0
+    """Crops, flips and dropout, a stream an epoch."""
+
+    def __post_init__(self) -> None:
+        for name, seed in dataclasses.asdict(self).items():
+            _require(seed >= 0, f"seeds.{name}", seed, "a whole number of at least 0")
+
+    @classmethod
+    def all(cls, seed: int) -> Self:
+        """The same seed for every stream, as `--seeds` sets them."""
+        return cls(init=seed, order=seed, augment=seed)
+
+    def __str__(self) -> str:
+        if self.init == self.order == self.augment:
+            return str(self.init)
+        return f"{self.init}.{self.order}.{self.augment}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained. Defaults are frozen: they are part of what a stored run's identity means."""
+
+    epochs: int
+    """Passes over the training images."""
+    learning_rate: float
+    """The peak of the schedule."""
+    optimizer: Optimizer = "sgd"
+    momentum: float = 0.9
+    """SGD's momentum (Nesterov's form); Adam ignores it."""
+    weight_decay: float = 5e-4
+    """L2 penalty for SGD, decoupled decay for Adam (AdamW); on every parameter."""
+    batch_size: int = 128
+    schedule: Schedule = "one-cycle"
+    """constant; steps: x0.1 at 37, 62 and 87 % (Somepalli et al. 2022); one-cycle: up over 25 %, down to 0."""
+    augmentation: Augmentation = "crop-flip"
+    """crop-flip: random crop after zero padding by an eighth of the side, and random mirroring."""
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    """Largest norm of the gradient; longer ones are scaled down to it."""
+    precision: Precision = "fp32"
+    """bf16: forward and backward under autocast, weights and optimizer in fp32."""
+    deterministic: bool = True
+    """Only kernels that give the same bits every time."""
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, "recipe.epochs", self.epochs, "at least 1")
+        _require(self.learning_rate > 0, "recipe.learning_rate", self.learning_rate, "above 0")
+        _require(0 <= self.momentum < 1, "recipe.momentum", self.momentum, "in [0, 1)")
+        _require(self.weight_decay >= 0, "recipe.weight_decay", self.weight_decay, "at least 0")
+        _require(self.batch_size >= 1, "recipe.batch_size", self.batch_size, "at least 1")
+        _require(0 <= self.label_smoothing < 1, "recipe.label_smoothing", self.label_smoothing, "in [0, 1)")
+        _require(self.clip_norm is None or self.clip_norm > 0, "recipe.clip_norm", self.clip_norm, "above 0")
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            _require(value in choices, f"recipe.{name}", value, f"one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One training run, whole: the same spec on the same device gives the same bits."""
+
+    dataset: str
+    """A name that `dbviz.load_images` knows, or NAME@FINGERPRINT for images handed over in Python."""
+    arch: str
+    """A name that `dbviz.models.build` knows."""
+    width: int | None = None
+    """The architecture's own meaning of width; None is the published one."""
+    definition: str | None = None
+    """Fingerprint of the source of a user's own module, so that an edited one is another run."""
+    train_size: int | None = None
+    """Only the first so many training images; None is all of them."""
+    recipe: Recipe
+    seeds: Seeds = field(default_factory=Seeds)
+
+    def __post_init__(self) -> None:
+        _require(self.width is None or self.width >= 1, "width", self.width, "a whole number of at least 1")
+        _require(
+            self.train_size is None or self.train_size >= 1,
+            "train_size",
+            self.train_size,
+            "a whole number of at least 1",
+        )
+
+    @property
+    def identity(self) -> str:
+        """Hash of the canonical JSON, 64 hexadecimal digits."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """A readable and unique name: what a run's directory is called."""
+        parts = [
+            self.dataset.partition("@")[0],
+            "".join(c if c.isalnum() else "_" for c in self.arch),
+            *([f"w{self.width}"] if self.width is not None else []),
+            *([f"n{self.train_size}"] if self.train_size is not None else []),
+            f"e{self.recipe.epochs}",
+            f"s{self.seeds}",
+        ]
+        return "-".join([*parts, self.identity[:10]])
+
+    def canonical(self) -> str:
+        """Canonical JSON: sorted, without blanks, and without the fields that stand at their default.
+
+        Leaving defaults out keeps the identity of stored runs when a field is added later
+        whose default says what was done before.
+        """
+        return json.dumps(_without_defaults(self), sort_keys=True, separators=(",", ":"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field, as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """The spec written by `to_dict`.
+
+        Raises:
+            InputError: a field is unknown (a newer dbviz wrote it), missing or out of range.
+        """
+        return _build(cls, fields)
+
+
+def _require(holds: bool, name: str, value: object, expected: str) -> None:
+    if not holds:
+        raise InputError(f"{name} is {value!r}: it must be {expected}")
+
+
+def _without_defaults(value: Any) -> Any:
+    if not dataclasses.is_dataclass(value):
+        return value
+    kept = {}
+    for f in dataclasses.fields(value):
+        present = getattr(value, f.name)
+        default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+        if present != default:
+            kept[f.name] = _without_defaults(present)
+    return kept
+
+
+def _build(cls: Any, fields: Any) -> Any:
+    if not isinstance(fields, dict):
+        raise InputError(f"{cls.__name__}: expected a JSON object, got {type(fields).__name__}")
+    hints = typing.get_type_hints(cls)
+    if unknown := sorted(set(fields) - set(hints)):
+        raise InputError(f"{cls.__name__} has no field {unknown[0]!r}: was it written by a newer dbviz?")
+    nested = {
+        name: _build(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
+        for name, value in fields.items()
+    }
+    for name, value in nested.items():
+        if not _fits(value, hints[name]):
+            raise InputError(f"{cls.__name__}.{name} is {value!r}: expected {hints[name]}")
+    try:
+        return cls(**nested)
+    except TypeError as error:
+        raise InputError(f"{cls.__name__}: {error}") from None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a JSON value has the type of the annotation; keeps a damaged file from becoming a strange spec."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return value in typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in typing.get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+_CHOICES = {
+    name: typing.get_args(hint)
+    for name, hint in typing.get_type_hints(Recipe).items()
+    if typing.get_origin(hint) is Literal
+}

@@ -1,0 +1,19 @@
+"""Training: presets, the loop, and what makes it repeatable."""
+
+from dbviz.training.device import choose_device, default_precision
+from dbviz.training.evaluation import accuracy, logits
+from dbviz.training.loop import Checkpoint, EpochMetrics, train
+from dbviz.training.presets import PRESETS, Preset, preset_spec
+
+__all__ = [
+    "PRESETS",
+    "Checkpoint",
+    "EpochMetrics",
+    "Preset",
+    "accuracy",
+    "choose_device",
+    "default_precision",
+    "logits",
+    "preset_spec",
+    "train",
+]

@@ -1,0 +1,51 @@
+"""A trained network on a set of images."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from dbviz.images.arrays import ImageSet
+from dbviz.spec import Precision
+
+__all__ = ["accuracy", "evaluating", "logits"]
+
+
+@contextlib.contextmanager
+def evaluating(model: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Within the block a module is in evaluation mode and no gradient is kept; then each part's mode is put back."""
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    modes = [module.training for module in modules]
+    if isinstance(model, nn.Module):
+        model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+
+
+def logits(
+    model: Callable[[Tensor], Tensor],
+    images: ImageSet,
+    device: torch.device,
+    *,
+    precision: Precision = "fp32",
+    batch_size: int = 500,
+) -> Float32[Tensor, "n k"]:
+    """The model's outputs for every image, on the CPU."""
+    found = []
+    with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        for start in range(0, len(images), batch_size):
+            batch = images.normalized(np.arange(start, min(start + batch_size, len(images))))
+            found.append(model(batch.to(device, memory_format=torch.channels_last)).float())
+    return torch.cat(found).cpu()
+
+
+def accuracy(logits: Float32[Tensor, "n k"], images: ImageSet) -> float:
+    """Share of images whose largest logit is that of their label."""
+    return float((logits.argmax(1).numpy() == images.labels).mean())

@@ -1,0 +1,162 @@
+"""The training loop: one epoch after another, each ending in a checkpoint from which it continues exactly."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dbviz.errors import TrainingDiverged
+from dbviz.images.batches import Batches
+from dbviz.spec import Recipe, Seeds
+from dbviz.streams import torch_seeded
+from dbviz.training.device import kernels
+from dbviz.training.optimizers import learning_rate, make_optimizer
+
+__all__ = ["Checkpoint", "EpochMetrics", "train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """What one epoch gave."""
+
+    epoch: int
+    """Counted from 1."""
+    train_loss: float
+    """Mean over the epoch's images, as they were when the step was made."""
+    train_accuracy: float
+    """The same; augmented images, training mode."""
+    test_accuracy: float
+    """After the epoch, in the recipe's precision; no number if no test was asked for."""
+    learning_rate: float
+    """Of the epoch's last step."""
+    seconds: float
+    """Without the test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A training between two epochs. The tensors are the live ones: copy or write them before the next epoch."""
+
+    metrics: EpochMetrics
+    tensors: dict[str, Tensor]
+    """`model.NAME` and `optimizer.NAME.STATE`."""
+
+
+def train(
+    model: nn.Module,
+    batches: Batches,
+    recipe: Recipe,
+    seeds: Seeds,
+    *,
+    start: Checkpoint | None = None,
+    test: Callable[[nn.Module], float] = lambda _: math.nan,
+    on_batch: Callable[[int], None] = lambda _: None,
+) -> Iterator[Checkpoint]:
+    """Trains `model` where it lies, giving a checkpoint after every epoch.
+
+    The host never waits for the device inside an epoch. Random numbers that layers draw themselves (dropout) come
+    from the augment stream of the epoch.
+
+    Args:
+        start: continue behind this checkpoint instead of from the beginning.
+        test: the accuracy to note after each epoch; it has no influence on the training.
+        on_batch: called after each step with the number of images in it.
+
+    Raises:
+        TrainingDiverged: an epoch's loss is not finite.
+    """
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    device = next(model.parameters()).device
+    optimizer = make_optimizer(model, recipe)
+    done = 0
+    if start is not None:
+        done = start.metrics.epoch
+        _restore(model, optimizer, start.tensors)
+    for epoch in range(done, recipe.epochs):
+        with torch_seeded(seeds.augment, "dropout", epoch), kernels(deterministic=recipe.deterministic):
+            metrics = _epoch(model, optimizer, batches, recipe, epoch, device, on_batch)
+        if not math.isfinite(metrics.train_loss):
+            raise TrainingDiverged(
+                f"training diverged in epoch {epoch + 1} of {recipe.epochs} (loss {metrics.train_loss}): "
+                f"lower the learning rate ({recipe.learning_rate:g}) or set clip_norm"
+            )
+        metrics = dataclasses.replace(metrics, test_accuracy=test(model))
+        yield Checkpoint(metrics=metrics, tensors=_tensors(model, optimizer))
+
+
+def _epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Batches,
+    recipe: Recipe,
+    epoch: int,
+    device: torch.device,
+    on_batch: Callable[[int], None],
+) -> EpochMetrics:
+    began, steps = time.perf_counter(), len(batches)
+    model.train()
+    loss_sum, correct, seen, rate = torch.zeros((), device=device), torch.zeros((), device=device), 0, 0.0
+    for index, (images, labels) in enumerate(batches.epoch(epoch)):
+        rate = learning_rate(recipe, epoch * steps + index, recipe.epochs * steps)
+        loss, logits = training_step(model, optimizer, images, labels, recipe, rate)
+        loss_sum += loss * len(labels)
+        correct += (logits.argmax(1) == labels).sum()
+        seen += len(labels)
+        on_batch(len(labels))
+    return EpochMetrics(
+        epoch=epoch + 1,
+        train_loss=float(loss_sum) / seen,
+        train_accuracy=float(correct) / seen,
+        test_accuracy=math.nan,
+        learning_rate=rate,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def training_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    rate: float,
+) -> tuple[Tensor, Tensor]:
+    """One step at learning rate `rate`; the loss () and the logits (b, k) it was computed from, both detached."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        logits = model(images)
+    logits = logits.float()
+    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+    optimizer.step()
+    return loss.detach(), logits.detach()
+
+
+def _tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for parameter, state in optimizer.state.items():
+        tensors |= {f"optimizer.{names[parameter]}.{key}": value for key, value in state.items() if value is not None}
+    return tensors
+
+
+def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Puts the tensors of a checkpoint in place; strides too, since the layout of a momentum decides its kernel."""
+    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    for name, parameter in model.named_parameters():
+        prefix = f"optimizer.{name}."
+        for key, value in tensors.items():
+            if key.startswith(prefix) and "." not in key.removeprefix(prefix):
+                like = (
+                    torch.empty_like(parameter, dtype=value.dtype) if value.shape == parameter.shape else value.clone()
+                )
+                optimizer.state[parameter][key.removeprefix(prefix)] = like.copy_(value)

@@ -1,0 +1,117 @@
+"""Presets: how each architecture is trained for a first look, for results, and as published."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dbviz.errors import unknown_name
+from dbviz.spec import Precision, Recipe, RunSpec, Seeds
+
+__all__ = ["PRESETS", "Preset", "preset_spec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A recipe with the width and the number of training images it is meant for; None is all, as published."""
+
+    recipe: Recipe
+    width: int | None = None
+    train_size: int | None = None
+
+
+def _quick(learning_rate: float, width: int, **changes: Any) -> Preset:
+    recipe = Recipe(epochs=5, learning_rate=learning_rate, label_smoothing=0.05, batch_size=64)
+    return Preset(recipe=replace(recipe, **changes), width=width, train_size=20_000)
+
+
+def _quick_adam(learning_rate: float, width: int, **changes: Any) -> Preset:
+    return _quick(learning_rate, width, optimizer="adam", weight_decay=0.01, clip_norm=1.0, **changes)
+
+
+def _standard(learning_rate: float, **changes: Any) -> Preset:
+    recipe = Recipe(epochs=30, learning_rate=learning_rate, batch_size=256)
+    return Preset(recipe=replace(recipe, **changes))
+
+
+def _standard_adam(learning_rate: float, **changes: Any) -> Preset:
+    return _standard(learning_rate, epochs=100, optimizer="adam", weight_decay=0.05, clip_norm=1.0, **changes)
+
+
+def _paper(learning_rate: float, **changes: Any) -> Preset:
+    return Preset(recipe=replace(Recipe(epochs=100, learning_rate=learning_rate, schedule="steps"), **changes))
+
+
+_NAKKIRAN: dict[str, Any] = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "constant"}
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    # Small widths and 20,000 images, for two CPU cores; rates from a small search on CIFAR-10 test accuracy of seed 0.
+    "quick": {
+        "fcnet": _quick(0.02, 512),
+        "vgg19": _quick(0.05, 16),
+        "resnet18": _quick(0.1, 16),
+        "densenet121": _quick(0.1, 4),
+        "wideresnet28_10": _quick(0.1, 1),
+        "wideresnet28_20": _quick(0.1, 2),
+        "wideresnet28_30": _quick(0.1, 3),
+        "vit": _quick_adam(1e-3, 96),
+        "mlp_mixer": _quick_adam(2e-3, 64),
+        "resnet18k": _quick(0.1, 16),
+    },
+    # Published widths, all images, one-cycle: for one modern GPU. Not measured on one yet.
+    "standard": {
+        "fcnet": _standard(0.05),
+        "vgg19": _standard(0.05),
+        "resnet18": _standard(0.2),
+        "densenet121": _standard(0.2),
+        "wideresnet28_10": _standard(0.1),
+        "wideresnet28_20": _standard(0.1),
+        "wideresnet28_30": _standard(0.1),
+        "vit": _standard_adam(5e-4),
+        "mlp_mixer": _standard_adam(5e-4),
+        "resnet18k": _standard(1e-3, **_NAKKIRAN | {"epochs": 200, "batch_size": 128, "schedule": "one-cycle"}),
+    },
+    # Somepalli et al. 2022 (rates from the grid they searched; those of their Table 1 where it names them) and,
+    # for resnet18k, Nakkiran et al. 2019.
+    "paper": {
+        "fcnet": _paper(0.01),
+        "vgg19": _paper(0.005),
+        "resnet18": _paper(0.05),
+        "densenet121": _paper(0.05),
+        "wideresnet28_10": _paper(0.05),
+        "wideresnet28_20": _paper(0.05),
+        "wideresnet28_30": _paper(0.05),
+        "vit": _paper(0.02),
+        "mlp_mixer": _paper(0.02),
+        "resnet18k": _paper(1e-4, epochs=4000, **_NAKKIRAN),
+    },
+}
+"""Every preset by name, and in it every registered architecture."""
+
+_OTHER = {"quick": _quick(0.05, 1), "standard": _standard(0.1), "paper": _paper(0.05)}
+"""For `timm:NAME` and a user's own networks, which have no width."""
+
+
+def preset_spec(
+    preset: str, arch: str, *, dataset: str, seeds: Seeds, precision: Precision, definition: str | None = None
+) -> RunSpec:
+    """The run of `arch` under `preset`.
+
+    Raises:
+        InputError: preset or architecture is unknown.
+    """
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    named = PRESETS[preset].get(arch)
+    if named is None and ":" not in arch:
+        raise unknown_name("architecture", arch, [*PRESETS[preset], "timm:NAME", "package.module:Factory"])
+    chosen = named or replace(_OTHER[preset], width=None)
+    if dataset.partition("@")[0] not in ("cifar10", "cifar100", "svhn", "shapes"):
+        chosen = replace(chosen, train_size=None)
+    return RunSpec(
+        dataset=dataset,
+        arch=arch,
+        width=chosen.width,
+        definition=definition,
+        train_size=chosen.train_size,
+        recipe=replace(chosen.recipe, precision=precision),
+        seeds=seeds,
+    )
