@@ -9,7 +9,7 @@ import json
 import types
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from dbviz.errors import InputError
 
@@ -37,7 +37,7 @@ class Seeds:
             _require(seed >= 0, f"seeds.{name}", seed, "a whole number of at least 0")
 
     @classmethod
-    def all(cls, seed: int) -> Self:
+    def all(cls, seed: int) -> "Seeds":
         """The same seed for every stream, as `--seeds` sets them."""
         return cls(init=seed, order=seed, augment=seed)
 
@@ -143,7 +143,7 @@ class RunSpec:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
+    def from_dict(cls, fields: dict[str, Any]) -> "RunSpec":
         """The spec written by `to_dict`.
 
         Raises:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,7 +55,7 @@ class RegionDisplay:
     anchors_: list[list[Line2D]] = field(default_factory=list, init=False)
 
     @classmethod
-    def from_maps(cls, maps: xr.Dataset) -> Self:
+    def from_maps(cls, maps: xr.Dataset) -> "RegionDisplay":
         """The display of label maps on one plane, such as `maps.sel(plane=0)`; one model or several.
 
         Raises:
@@ -91,7 +91,7 @@ class RegionDisplay:
         shade: bool = False,
         thumbnails: UInt8[np.ndarray, "corner c h w"] | None = None,
         agreement: dict[str, float] | None = None,
-    ) -> Self:
+    ) -> "RegionDisplay":
         """Draws the panels.
 
         Args:

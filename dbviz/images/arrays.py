@@ -6,7 +6,6 @@ Axes: n images, c channels, h rows, w columns.
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -57,7 +56,7 @@ class ImageSet:
         _, c, h, w = self.pixels.shape
         return c, h, w
 
-    def first(self, count: int | None) -> Self:
+    def first(self, count: int | None) -> "ImageSet":
         """The first `count` images; all of them for None.
 
         Raises:
@@ -93,7 +92,7 @@ class Images:
         *,
         name: str,
         class_names: tuple[str, ...] | list[str],
-    ) -> Self:
+    ) -> "Images":
         """A user's own dataset, from (images uint8 (n, c, h, w), labels (n,)) of each split.
 
         Mean and standard deviation are those of the training images. The name gains a fingerprint of all

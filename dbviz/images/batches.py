@@ -8,7 +8,7 @@ Axes: n images of the set, b images of a batch, c channels, h rows, w columns.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ class DeviceBatches:
     seeds: Seeds
 
     @classmethod
-    def of(cls, images: ImageSet, recipe: Recipe, seeds: Seeds, device: torch.device) -> Self:
+    def of(cls, images: ImageSet, recipe: Recipe, seeds: Seeds, device: torch.device) -> "DeviceBatches":
         mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (images.mean, images.std))
         return cls(
             pixels=torch.from_numpy(images.pixels).to(device),

@@ -4,7 +4,6 @@ Axes: c channels, h image rows, w image columns; grid row i lies at b[i], grid c
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -31,7 +30,9 @@ class Plane:
     """(a, b) of the three images: (0, 0), (|x2 - x1|, 0) and (c1, c2)."""
 
     @classmethod
-    def through(cls, x1: Float32[Tensor, "c h w"], x2: Float32[Tensor, "c h w"], x3: Float32[Tensor, "c h w"]) -> Self:
+    def through(
+        cls, x1: Float32[Tensor, "c h w"], x2: Float32[Tensor, "c h w"], x3: Float32[Tensor, "c h w"]
+    ) -> "Plane":
         """The plane through three normalised images (Somepalli et al. 2022, as their code computes it).
 
         u points from x1 to x2; v is what of x3 - x1 is orthogonal to u, normalised. Computed in float64.

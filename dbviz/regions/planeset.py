@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -27,7 +27,7 @@ class PlaneSet(Sequence[Plane]):
     class_names: tuple[str, ...]
 
     @classmethod
-    def of(cls, images: ImageSet, triplets: Sequence[Sequence[int]] | np.ndarray) -> Self:
+    def of(cls, images: ImageSet, triplets: Sequence[Sequence[int]] | np.ndarray) -> "PlaneSet":
         """The planes through the given triplets of `images`.
 
         Raises:

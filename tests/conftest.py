@@ -1,0 +1,57 @@
+"""Shared fixtures; array shapes named in annotations are checked while the tests run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+# before the first import of a dbviz module that names shapes
+_hook = install_import_hook("dbviz", "beartype.beartype")
+
+from dbviz.images import Images, ImageSet, shapes  # noqa: E402
+
+mpl.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def _places_of_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's runs, datasets or settings."""
+    monkeypatch.setenv("DBVIZ_HOME", str(tmp_path / "runs"))
+    monkeypatch.setenv("DBVIZ_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def small_images() -> Images:
+    """128 training and 64 test images of the built-in set."""
+    return Images(train=shapes(128, split="train"), test=shapes(64, split="test"))
+
+
+@pytest.fixture(scope="session")
+def striped() -> ImageSet:
+    """Six 3 x 8 x 8 images, image i filled with the value 10 i, of three classes."""
+    pixels = np.broadcast_to((10 * np.arange(6, dtype=np.uint8))[:, None, None, None], (6, 3, 8, 8)).copy()
+    return ImageSet(
+        name="striped",
+        split="test",
+        pixels=pixels,
+        labels=np.array([0, 1, 2, 0, 1, 2]),
+        class_names=("a", "b", "c"),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+    )
+
+
+@pytest.fixture(scope="session")
+def cifar10_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real CIFAR-10, unpacked from the folder `shared` beside the checkout where there is one."""
+    unpack = Path(__file__).parents[2] / "shared" / "cifar10" / "unpack.py"
+    if not unpack.exists():
+        pytest.skip(f"real CIFAR-10 is not here: {unpack} is absent")
+    place = tmp_path_factory.mktemp("cifar10")
+    subprocess.run([sys.executable, str(unpack), str(place)], check=True)
+    return place
