@@ -52,7 +52,7 @@ def definition_of(name: str) -> str | None:
         return None
     factory = _imported(name)
     try:
-        source = inspect.getsource(factory)
+        source = _source(factory)
     except (OSError, TypeError):
         raise InputError(
             f"the source of {name} cannot be read, so a change to it would go unnoticed: define it in a file"
@@ -75,6 +75,18 @@ def construct(name: str, num_classes: int, width: int | None, image_shape: tuple
     if name.startswith("timm:"):
         return _from_timm(name.removeprefix("timm:"), num_classes, image_shape)
     return _call(name, _imported(name), num_classes)
+
+
+def _source(factory: Callable[..., Any]) -> str:
+    """The source of a function or class; of a class defined in a notebook cell, whose text Python cannot find, that of
+    its methods."""
+    try:
+        return inspect.getsource(factory)
+    except (OSError, TypeError):
+        methods = [member for member in vars(factory).values() if inspect.isfunction(member)]
+        if not methods:
+            raise
+        return "".join(inspect.getsource(method) for method in methods)
 
 
 def _from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:

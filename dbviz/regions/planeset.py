@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 from jaxtyping import Int64
@@ -46,8 +46,16 @@ class PlaneSet(Sequence[Plane]):
     def __len__(self) -> int:
         return len(self.planes)
 
-    def __getitem__(self, index: Any) -> Any:
-        return self.planes[index]
+    @overload
+    def __getitem__(self, index: int) -> Plane: ...
+    @overload
+    def __getitem__(self, index: slice) -> "PlaneSet": ...
+    def __getitem__(self, index: int | slice) -> "Plane | PlaneSet":
+        """One plane, or a set of some of them."""
+        if isinstance(index, int):
+            return self.planes[index]
+        chosen = {"planes": self.planes[index], "triplets": self.triplets[index], "labels": self.labels[index]}
+        return replace(self, **chosen)
 
     def __iter__(self) -> Iterator[Plane]:
         return iter(self.planes)

@@ -1,0 +1,34 @@
+# Needs Python >= 3.11, git and make; everything else goes into the virtual environment .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all lint clean
+
+demo: $(VENV)/.demo  ## decision regions of three small ResNets on the built-in images
+	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 6000 --width 8 --preset quick --out figures
+
+test: $(VENV)/.dev  ## the test suite without the tests that need minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.dev  ## every test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## what CI and pre-commit check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+clean:
+	rm -rf $(VENV) figures
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.demo
