@@ -1,13 +1,11 @@
 """How every command starts, speaks and ends."""
 
 import errno
-import json
 import os
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import tyro
 from rich.console import Console
@@ -15,7 +13,7 @@ from rich.table import Table
 
 from dbviz.errors import InputError, TrainingDiverged
 
-__all__ = ["duration", "output_directory", "print_table", "run_command", "say", "write_result"]
+__all__ = ["duration", "output_directory", "print_table", "run_command", "say"]
 
 Options = TypeVar("Options")
 
@@ -92,19 +90,6 @@ def output_directory(path: Path) -> Path:
             f"cannot write to {path} ({error.strerror}): choose another place with --out or --home"
         ) from None
     return path
-
-
-def write_result(path: Path, result: dict[str, Any]) -> Path:
-    """Writes what was found as JSON, with the command that found it; returns the path."""
-    from dbviz.store import write_whole
-
-    command = shlex.join(["python", "-m", *_module_and_arguments()])
-    write_whole(path, (json.dumps({"command": command, **result}, indent=2) + "\n").encode())
-    return path
-
-
-def _module_and_arguments() -> list[str]:
-    return [f"dbviz.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
 
 
 def _said_plainly(error: OSError) -> str:

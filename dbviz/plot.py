@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.console import output_directory, print_table, run_command, say, write_result
+from dbviz.console import output_directory, print_table, run_command, say
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions, parse_seeds
 
@@ -65,6 +65,7 @@ def _plot(options: PlotOptions) -> None:
     from dbviz.images import load_images
     from dbviz.regions.plane import check_grid
     from dbviz.regions.planeset import PlaneSet, draw_planes
+    from dbviz.results import write_result
     from dbviz.runs import default_preset, make_specs
     from dbviz.training import choose_device
 
@@ -97,8 +98,7 @@ def _plot(options: PlotOptions) -> None:
     maps = _label_maps(models, planes, images.test, options, resolution, out / f"{name}.nc")
     figure, agreement = _draw(maps, corners, options, out / f"{name}.{options.format}")
     numbers = _report(maps, agreement)
-    result = {"specs": [spec.to_dict() for spec in specs], "attributes": maps.attrs, **numbers}
-    write_result(out / f"{name}.json", result)
+    write_result(out / f"{name}.json", {"label_maps": f"{name}.nc", **numbers}, device=device)
     say(f"Figure:     {figure}\nLabel maps: {out / f'{name}.nc'}\nNumbers:    {out / f'{name}.json'}")
 
 
