@@ -1,12 +1,13 @@
 """Options that commands share. No torch here: `--help` answers at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from dbviz.errors import InputError
+from dbviz.spec import Seeds
 
 __all__ = ["TrainingOptions", "parse_seeds"]
 
@@ -20,6 +21,12 @@ class TrainingOptions:
     mlp_mixer, resnet18k, timm:NAME, or package.module:Factory for your own."""
     seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0", "1", "2")
     """Seeds; ranges such as 0-4 are understood."""
+    init_seed: int | None = None
+    """The seed of the initial weights of every run, whatever --seeds says."""
+    order_seed: int | None = None
+    """The same for the order of the training images."""
+    augment_seed: int | None = None
+    """The same for crops, flips and dropout."""
     dataset: str = "cifar10"
     """cifar10, cifar100, svhn, or shapes (built in)."""
     preset: Literal["quick", "standard", "paper"] | None = None
@@ -38,6 +45,19 @@ class TrainingOptions:
     """Where runs are kept. Default: $DBVIZ_HOME, else ./runs."""
     data_dir: Path | None = None
     """Where datasets lie or are downloaded to. Default: $DBVIZ_DATA, else the user's cache directory."""
+
+    def run_seeds(self) -> list[Seeds]:
+        """The seeds of each run of an architecture.
+
+        Raises:
+            InputError: a word of --seeds is no seed or range, or two runs would be the same.
+        """
+        fixed = {"init": self.init_seed, "order": self.order_seed, "augment": self.augment_seed}
+        given = {stream: seed for stream, seed in fixed.items() if seed is not None}
+        seeds = [replace(Seeds.all(seed), **given) for seed in parse_seeds(self.seeds)]
+        if len(set(seeds)) < len(seeds):
+            raise InputError("with all three streams fixed every run is the same: give one seed in --seeds")
+        return seeds
 
     def changes(self) -> dict[str, Any]:
         """The fields of spec and recipe that differ from the preset."""

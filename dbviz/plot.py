@@ -10,7 +10,7 @@ import tyro
 
 from dbviz.console import output_directory, print_table, run_command, say
 from dbviz.errors import InputError
-from dbviz.options import TrainingOptions, parse_seeds
+from dbviz.options import TrainingOptions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plot(options: PlotOptions) -> None:
-    seeds = parse_seeds(options.seeds)
+    seeds = options.run_seeds()
     out = output_directory(options.out)
 
     from dbviz.images import load_images

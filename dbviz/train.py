@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbviz.console import duration, output_directory, print_table, run_command, say
-from dbviz.options import TrainingOptions, parse_seeds
+from dbviz.options import TrainingOptions
 
 __all__ = ["TrainOptions", "main"]
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(options: TrainOptions) -> None:
-    seeds = parse_seeds(options.seeds)
+    seeds = options.run_seeds()
 
     from dbviz.announcement import announce
     from dbviz.images import load_images
