@@ -25,7 +25,7 @@ from dbviz.regions.plane import Plane, check_grid
 from dbviz.regions.planeset import PlaneSet
 from dbviz.store import Run
 from dbviz.training import choose_device
-from dbviz.training.device import kernels
+from dbviz.training.device import evaluation_batch, kernels
 from dbviz.training.evaluation import evaluating
 
 __all__ = ["FORMAT", "Model", "provenance", "sample"]
@@ -57,7 +57,7 @@ def sample(
         margin: how far the grid reaches beyond the three images, as a share of their bounding box's side.
         confidence: also keep the largest softmax probability of every point.
         device: where runs are evaluated; modules stay on the device of their parameters.
-        batch_size: points evaluated at once; by default 4,096 on a GPU and 256 on a CPU.
+        batch_size: points evaluated at once; by default as many as suit the device.
 
     Returns:
         labels: uint8 (model, plane, row, column), row i at b[i], column j at a[j].
@@ -87,7 +87,7 @@ def sample(
         for model in ready:
             stack.enter_context(evaluating(model))
         places = [_device_of(model, chosen) for model in ready]
-        size = batch_size or (4096 if chosen.type == "cuda" else 256)
+        size = batch_size or evaluation_batch(chosen)
         advance = stack.enter_context(progress_bar(len(named) * count * points, show=progress))
         for tile in _tiles(count, points, size):
             images = _points(plane_set.planes[tile.planes], axes[tile.planes], tile.points, chosen)

@@ -1,16 +1,16 @@
-"""How far label maps agree."""
+"""How far label maps agree, beyond what chance gives, class by class, and inside the triangle of the three images."""
 
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float64, UInt8
 
 from dbviz.errors import InputError
 
-__all__ = ["agreement", "mean_agreement"]
+__all__ = ["agreement", "inside_triangle", "jaccard", "kappa", "mean_agreement", "pair_table"]
 
 
-def agreement(labels_1: UInt8[np.ndarray, "*points"], labels_2: UInt8[np.ndarray, "*points"]) -> float:
+def agreement(labels_1: UInt8[np.ndarray, "*points"], labels_2: UInt8[np.ndarray, "*others"]) -> float:
     """Share of points on which two label maps agree, in [0, 1].
 
     Somepalli et al. 2022, eq. 1, where it is called intersection over union; averaged over planes and pairs of runs
@@ -23,12 +23,87 @@ def agreement(labels_1: UInt8[np.ndarray, "*points"], labels_2: UInt8[np.ndarray
         >>> agreement(np.array([[0, 1], [2, 2]], np.uint8), np.array([[0, 1], [2, 3]], np.uint8))
         0.75
     """
-    if labels_1.shape != labels_2.shape:
-        raise InputError(f"label maps of shapes {labels_1.shape} and {labels_2.shape}: compare maps of the same grid")
+    _check_shapes(labels_1, labels_2)
     return float(np.mean(labels_1 == labels_2))
+
+
+def kappa(labels_1: UInt8[np.ndarray, "*points"], labels_2: UInt8[np.ndarray, "*others"]) -> float:
+    """Agreement corrected for chance, in [-1, 1]: (p - e) / (1 - e), e the chance agreement (Cohen 1960).
+
+    e is the sum over classes of the product of the two maps' shares of the class. No number where e is 1, that is
+    where both maps hold one and the same class only.
+
+    Raises:
+        InputError: the maps have different shapes.
+    """
+    observed = agreement(labels_1, labels_2)
+    shares = [np.bincount(labels.ravel(), minlength=256) / labels.size for labels in (labels_1, labels_2)]
+    expected = float(shares[0] @ shares[1])
+    return (observed - expected) / (1 - expected) if expected < 1 else float("nan")
+
+
+def jaccard(
+    labels_1: UInt8[np.ndarray, "*points"], labels_2: UInt8[np.ndarray, "*others"], classes: int
+) -> Float64[np.ndarray, " classes"]:
+    """For each class, points where both maps have it over points where either has, in [0, 1] (Jaccard 1912).
+
+    No number for a class that neither has; `np.nanmean` of it is the mean Jaccard index.
+
+    Raises:
+        InputError: the maps have different shapes.
+    """
+    _check_shapes(labels_1, labels_2)
+    ones, others = (np.bincount(labels.ravel(), minlength=classes) for labels in (labels_1, labels_2))
+    both = np.bincount(labels_1[labels_1 == labels_2], minlength=classes)
+    either = ones + others - both
+    return np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0)
 
 
 def mean_agreement(labels: UInt8[np.ndarray, "model *points"]) -> float:
     """Mean agreement over all pairs of models; no number for fewer than two."""
     pairs = list(combinations(labels, 2))
     return float(np.mean([agreement(one, other) for one, other in pairs])) if pairs else float("nan")
+
+
+def pair_table(
+    labels: UInt8[np.ndarray, "model plane row column"], inside: Bool[np.ndarray, "plane row column"] | None = None
+) -> Float64[np.ndarray, "model model plane"]:
+    """Agreement of every pair of models on every plane; symmetric, with ones on the diagonal.
+
+    Memory beyond the result is one plane set of one pair.
+
+    Args:
+        inside: count these points only, such as those of `inside_triangle`.
+    """
+    models, planes = labels.shape[:2]
+    flat = labels.reshape(models, planes, -1)
+    counted = None if inside is None else inside.reshape(planes, -1)
+    size = flat.shape[2] if counted is None else counted.sum(axis=1)
+    table = np.ones((models, models, planes))
+    for i, j in combinations(range(models), 2):
+        equal = flat[i] == flat[j]
+        if counted is not None:
+            equal &= counted
+        table[i, j] = table[j, i] = np.count_nonzero(equal, axis=1) / size
+    return table
+
+
+def inside_triangle(
+    a: Float64[np.ndarray, " column"], b: Float64[np.ndarray, " row"], anchors: Float64[np.ndarray, "3 2"]
+) -> Bool[np.ndarray, "row column"]:
+    """Which points of a plane's grid lie in the triangle of its three images, edges included.
+
+    These are .5 / (1 + 2 margin)^2 of the grid's points, 34.7 % at the margin .1 of published scores.
+    """
+    x, y = np.meshgrid(a, b)
+    tolerance = 1e-9 * float(np.ptp(anchors, axis=0).prod())
+    sides = []
+    for (x0, y0), (x1, y1) in zip(anchors, np.roll(anchors, -1, axis=0), strict=True):
+        sides.append((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0))
+    left, right = (np.all([sign * side >= -tolerance for side in sides], axis=0) for sign in (1, -1))
+    return np.logical_or(left, right)
+
+
+def _check_shapes(labels_1: np.ndarray, labels_2: np.ndarray) -> None:
+    if labels_1.shape != labels_2.shape:
+        raise InputError(f"label maps of shapes {labels_1.shape} and {labels_2.shape}: compare maps of the same grid")

@@ -10,7 +10,7 @@ import torch
 from dbviz.errors import InputError, unknown_name
 from dbviz.spec import Precision
 
-__all__ = ["choose_device", "default_precision", "kernels"]
+__all__ = ["choose_device", "default_precision", "evaluation_batch", "kernels"]
 
 _filling: Any = torch.utils.deterministic
 
@@ -41,6 +41,14 @@ def default_precision(device: torch.device) -> Precision:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     able = torch.cpu.get_capabilities()
     return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
+
+
+def evaluation_batch(device: torch.device) -> int:
+    """How many images to evaluate at once: enough to fill a GPU, few enough for a CPU's cache.
+
+    On one core of an AMD EPYC 256 instead of 128 halved the images per second of resnet18 (width 16) and densenet121.
+    """
+    return 4096 if device.type == "cuda" else 128
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dbviz.images.arrays import ImageSet
 from dbviz.spec import Precision
+from dbviz.training.device import evaluation_batch
 
 __all__ = ["accuracy", "evaluating", "logits"]
 
@@ -35,10 +36,9 @@ def logits(
     device: torch.device,
     *,
     precision: Precision = "fp32",
-    batch_size: int = 500,
 ) -> Float32[Tensor, "n k"]:
     """The model's outputs for every image, on the CPU."""
-    found = []
+    found, batch_size = [], evaluation_batch(device)
     with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         for start in range(0, len(images), batch_size):
             batch = images.normalized(np.arange(start, min(start + batch_size, len(images))))

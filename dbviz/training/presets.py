@@ -45,14 +45,14 @@ _NAKKIRAN: dict[str, Any] = {"optimizer": "adam", "weight_decay": 0.0, "schedule
 PRESETS: dict[str, dict[str, Preset]] = {
     # Small widths and 20,000 images, for two CPU cores; rates from a small search on CIFAR-10 test accuracy of seed 0.
     "quick": {
-        "fcnet": _quick(0.02, 512),
+        "fcnet": _quick(0.02, 512, epochs=12),
         "vgg19": _quick(0.05, 16),
         "resnet18": _quick(0.1, 16),
-        "densenet121": _quick(0.1, 4),
+        "densenet121": replace(_quick(0.1, 8, epochs=4), train_size=10_000),
         "wideresnet28_10": _quick(0.1, 1),
-        "wideresnet28_20": _quick(0.1, 2),
-        "wideresnet28_30": _quick(0.1, 3),
-        "vit": _quick_adam(1e-3, 96),
+        "wideresnet28_20": replace(_quick(0.1, 2), train_size=10_000),
+        "wideresnet28_30": replace(_quick(0.1, 3), train_size=5_000),
+        "vit": _quick_adam(1e-3, 64),
         "mlp_mixer": _quick_adam(2e-3, 64),
         "resnet18k": _quick(0.1, 16),
     },

@@ -1,0 +1,108 @@
+"""A score with its interval, and the intervals themselves: triplets and runs are both a sample.
+
+The published scores average over triplets and over all pairs of a few runs, and give no error. Pairs that share a run
+are not independent, so a spread over pairs says too little. Here whole runs and whole triplets are left out in turn:
+the delete-one jackknife of each, its variances added (an upper bound to first order, since what both share is counted
+twice), and a Student quantile with the degrees of freedom of Satterthwaite (1946), which few runs make wide.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import stats
+
+from dbviz.errors import InputError
+
+__all__ = ["Estimate", "jackknife_estimate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A score that can be published: prints as `0.83 [0.82, 0.84]`."""
+
+    value: float
+    low: float
+    high: float
+    level: float = 0.95
+    """Share of such intervals that hold the true value."""
+    triplets: int
+    runs: tuple[int, ...]
+    """How many runs of each group: one number within an architecture, two between architectures."""
+    run_variance: float
+    """Jackknife variance of the value over runs; no number where it cannot be had."""
+    triplet_variance: float
+    """The same over triplets."""
+    note: str = ""
+    """What the interval does not cover."""
+
+    def __str__(self) -> str:
+        digits = 2 if max(abs(self.low), abs(self.high)) <= 10 else 1
+        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
+
+Statistic = Callable[[list[np.ndarray], np.ndarray], float]
+"""A score as a function of which runs (an index array a group) and which triplets are kept."""
+
+
+def jackknife_estimate(
+    statistic: Statistic,
+    runs: tuple[int, ...],
+    triplets: int,
+    *,
+    fewest_runs: int = 2,
+    level: float = 0.95,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> Estimate:
+    """The value of `statistic` with an interval over runs and triplets; see the module's docstring.
+
+    Args:
+        runs: how many runs there are in each group.
+        fewest_runs: what the statistic needs of each group to be defined: 2 for pairs within a group.
+        bounds: the score's range; the interval is cut there.
+
+    Raises:
+        InputError: fewer than two triplets, or fewer runs than the statistic needs.
+    """
+    if triplets < 2:
+        raise InputError(f"{triplets} triplet gives no interval: sample at least two planes")
+    if min(runs) < fewest_runs:
+        raise InputError(f"{min(runs)} run given: the score needs at least {fewest_runs} runs of each network")
+    kept, planes = [np.arange(count) for count in runs], np.arange(triplets)
+    value = statistic(kept, planes)
+    by_triplet = _jackknife_variance([statistic(kept, np.delete(planes, t)) for t in planes])
+    variances, freedom = [by_triplet], [triplets - 1]
+    for group, count in enumerate(runs):
+        if count > fewest_runs:
+            left = [[*kept[:group], np.delete(kept[group], r), *kept[group + 1 :]] for r in range(count)]
+            variances.append(_jackknife_variance([statistic(chosen, planes) for chosen in left]))
+            freedom.append(count - 1)
+    covered = len(variances) == len(runs) + 1
+    total = sum(variances)
+    degrees = total**2 / sum(v**2 / f for v, f in zip(variances, freedom, strict=True)) if total > 0 else 1
+    half = float(stats.t.ppf(0.5 + level / 2, degrees)) * np.sqrt(total)
+    return Estimate(
+        value=value,
+        low=max(bounds[0], value - half),
+        high=min(bounds[1], value + half),
+        level=level,
+        triplets=triplets,
+        runs=runs,
+        run_variance=sum(variances[1:]) if covered else float("nan"),
+        triplet_variance=by_triplet,
+        note="" if covered else f"over triplets alone: {min(runs)} runs cannot show how runs vary",
+    )
+
+
+def _jackknife_variance(left_out: list[float]) -> float:
+    """(n - 1) / n times the sum of squares about their mean (Efron & Stein 1981)."""
+    values: Float64[np.ndarray, " n"] = np.asarray(left_out)
+    return float((len(values) - 1) * values.var())
