@@ -8,7 +8,7 @@ Axes: n images of the set, b images of a batch, c channels, h rows, w columns.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ __all__ = ["Batches", "DeviceBatches", "crop_and_flip", "epoch_order"]
 Batch = tuple[Tensor, Tensor]
 
 
+@runtime_checkable
 class Batches(Protocol):
     """What a training loop reads: epochs of (images (b, c, h, w), labels (b,)) on the device."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import nn
 
@@ -11,6 +11,7 @@ from dbviz.errors import InputError
 __all__ = ["ARCHITECTURES", "Architecture", "register"]
 
 
+@runtime_checkable
 class Builder(Protocol):
     """Makes the network; `image_shape` is (channels, height, width)."""
 

@@ -52,7 +52,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "wideresnet28_10": _quick(0.1, 1),
         "wideresnet28_20": replace(_quick(0.1, 2), train_size=10_000),
         "wideresnet28_30": replace(_quick(0.1, 3), train_size=5_000),
-        "vit": _quick_adam(1e-3, 64),
+        "vit": _quick_adam(2e-3, 64),
         "mlp_mixer": _quick_adam(2e-3, 64),
         "resnet18k": _quick(0.1, 16),
     },
