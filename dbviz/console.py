@@ -50,13 +50,15 @@ def say(text: str) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on standard output; all columns but the first are numbers and stand to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right")
     for row in rows:
         table.add_row(*row)
     # a pipe has no width of its own: let no number be cut there
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(title, style="bold", highlight=False)
+    console.print(table)
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,18 @@
 """Pictures of finished arrays: they draw what they are given, and neither compute nor save."""
 
+from dbviz.figures.estimates import plot_distributions, plot_estimates
+from dbviz.figures.matrix import plot_matrix
 from dbviz.figures.palette import PALETTES, class_colours
 from dbviz.figures.regions import RegionDisplay
 from dbviz.figures.saving import FORMATS, save_figure
 
-__all__ = ["FORMATS", "PALETTES", "RegionDisplay", "class_colours", "save_figure"]
+__all__ = [
+    "FORMATS",
+    "PALETTES",
+    "RegionDisplay",
+    "class_colours",
+    "plot_distributions",
+    "plot_estimates",
+    "plot_matrix",
+    "save_figure",
+]

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from dbviz.errors import InputError
 from dbviz.regions.sampling import FORMAT
 from dbviz.store import write_whole
 
-__all__ = ["load", "load_if_equal", "save"]
+__all__ = ["combine", "load", "load_if_equal", "save"]
 
+_BY_MODEL = ("specs", "weights")
+"""Attributes that hold a JSON object with an entry a model."""
 _VARIABLES = {"labels": ("model", "plane", "row", "column"), "evaluated": ("model", "plane")}
 
 
@@ -59,6 +62,33 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     return maps
 
 
+def combine(maps: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Label maps of several files as one, models behind each other.
+
+    Raises:
+        InputError: the files differ in dataset, classes, planes or grid, or hold the same model twice.
+    """
+    first = maps[0]
+    for number, other in enumerate(maps[1:], 2):
+        for name in ("dataset", "split", "class_names", "planes", "resolution", "margin"):
+            if first.attrs.get(name) != other.attrs.get(name):
+                shown = [_short(m.attrs.get(name)) for m in (first, other)]
+                raise InputError(
+                    f"file 1 and file {number} differ in {name} ({shown[0]} and {shown[1]}): "
+                    "score maps of the same planes, sampled alike"
+                )
+    names = [str(name) for one in maps for name in one.model.values]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"model {repeated[0]} is in two of the files: give each model once")
+    merged = {
+        name: json.dumps({k: v for m in maps for k, v in json.loads(m.attrs[name]).items()}) for name in _BY_MODEL
+    }
+    together = xr.concat(
+        list(maps), dim="model", data_vars="minimal", coords="minimal", compat="override", join="override"
+    )
+    return together.assign_attrs(first.attrs | merged)
+
+
 def load_if_equal(path: Path, wanted: dict[str, Any], *, confidence: bool) -> xr.Dataset | None:
     """The label maps at `path` if they are whole and have the provenance `wanted`, else None.
 
@@ -71,6 +101,11 @@ def load_if_equal(path: Path, wanted: dict[str, Any], *, confidence: bool) -> xr
     known = None not in json.loads(wanted["weights"]).values()
     equal = all(maps.attrs.get(name) == value for name, value in wanted.items())
     return maps if known and equal and (not confidence or "confidence" in maps) else None
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _digest(maps: xr.Dataset) -> str:

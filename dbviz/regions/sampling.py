@@ -98,7 +98,7 @@ def sample(
                 if certainty is not None:
                     largest = logits.softmax(1).amax(1).cpu().numpy()
                     certainty[m, tile.planes, tile.points] = largest.reshape(shape)
-                advance(len(images), f"sampling {name}")
+                advance(len(images), "sampling")
 
     grid = (len(named), count, resolution, resolution)
     variables = {

@@ -1,0 +1,43 @@
+"""Scores of several architectures with their intervals, and how agreement spreads over planes."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+
+from dbviz.scores import Estimate
+
+__all__ = ["plot_distributions", "plot_estimates"]
+
+
+def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None, label: str = "") -> Axes:
+    """One point with its interval for each architecture, in the order given; `label` names the score and its unit."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(1.6 + 0.65 * len(estimates), 2.8), layout="constrained")
+    values = np.array([e.value for e in estimates.values()])
+    reach = np.array([[e.value - e.low, e.high - e.value] for e in estimates.values()]).T
+    ax.errorbar(range(len(values)), values, yerr=reach, fmt="o", color="black", capsize=3, markersize=4)
+    ax.set_xticks(range(len(values)), list(estimates), rotation=30, ha="right", rotation_mode="anchor", fontsize=8)
+    ax.set_xlim(-0.6, len(values) - 0.4)
+    ax.set_ylabel(label, fontsize=8)
+    ax.grid(axis="y", alpha=0.3)
+    return ax
+
+
+def plot_distributions(agreements: Mapping[str, Float64[np.ndarray, " plane"]], *, ax: Axes | None = None) -> Axes:
+    """For each architecture the mean agreement of its runs plane by plane: a violin with its quartiles."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(1.6 + 0.75 * len(agreements), 2.8), layout="constrained")
+    bodies = ax.violinplot(list(agreements.values()), positions=range(len(agreements)), showextrema=False, widths=0.8)
+    for body in bodies["bodies"]:  # pyright: ignore[reportGeneralTypeIssues]
+        body.set(facecolor="0.75", alpha=1)
+    for place, values in enumerate(agreements.values()):
+        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+        ax.plot([place, place], [low, high], color="black", linewidth=4)
+        ax.plot(place, middle, "o", color="white", markeredgecolor="black", markersize=5)
+    ax.set_xticks(range(len(agreements)), list(agreements), rotation=30, ha="right", rotation_mode="anchor", fontsize=8)
+    ax.set(ylim=(0, 1.02))
+    ax.set_ylabel("agreement of the runs on a plane", fontsize=8)
+    return ax
