@@ -79,7 +79,7 @@ def make_specs(
                 preset,
                 name,
                 dataset=images.name,
-                seeds=seed if isinstance(seed, Seeds) else Seeds.all(seed),
+                seeds=seed if isinstance(seed, Seeds) else Seeds.all(int(seed)),
                 precision=default_precision(device),
                 definition=definition_of(name),
             ),

@@ -74,6 +74,10 @@ class Recipe:
     """Only kernels that give the same bits every time."""
 
     def __post_init__(self) -> None:
+        for name, hint in typing.get_type_hints(Recipe).items():  # 1 and 1.0 are one value: they must hash alike
+            value = getattr(self, name)
+            if _allows_float(hint) and isinstance(value, int) and not isinstance(value, bool):
+                object.__setattr__(self, name, float(value))
         _require(self.epochs >= 1, "recipe.epochs", self.epochs, "at least 1")
         _require(self.learning_rate > 0, "recipe.learning_rate", self.learning_rate, "above 0")
         _require(0 <= self.momentum < 1, "recipe.momentum", self.momentum, "in [0, 1)")
@@ -121,8 +125,8 @@ class RunSpec:
     def name(self) -> str:
         """A readable and unique name: what a run's directory is called."""
         parts = [
-            self.dataset.partition("@")[0],
-            "".join(c if c.isalnum() else "_" for c in self.arch),
+            _file_safe(self.dataset.partition("@")[0]),
+            _file_safe(self.arch),
             *([f"w{self.width}"] if self.width is not None else []),
             *([f"n{self.train_size}"] if self.train_size is not None else []),
             f"e{self.recipe.epochs}",
@@ -152,9 +156,17 @@ class RunSpec:
         return _build(cls, fields)
 
 
+def _file_safe(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name)
+
+
 def _require(holds: bool, name: str, value: object, expected: str) -> None:
     if not holds:
         raise InputError(f"{name} is {value!r}: it must be {expected}")
+
+
+def _allows_float(hint: Any) -> bool:
+    return float in (hint, *typing.get_args(hint))
 
 
 def _without_defaults(value: Any) -> Any:
@@ -182,6 +194,8 @@ def _build(cls: Any, fields: Any) -> Any:
     for name, value in nested.items():
         if not _fits(value, hints[name]):
             raise InputError(f"{cls.__name__}.{name} is {value!r}: expected {hints[name]}")
+        if _allows_float(hints[name]) and isinstance(value, int):
+            nested[name] = float(value)
     try:
         return cls(**nested)
     except TypeError as error:

@@ -64,6 +64,8 @@ class ImageSet:
         """
         if count is None:
             return self
+        if count < 1:
+            raise InputError(f"{count} images asked for: ask for at least 1")
         if count > len(self):
             raise InputError(
                 f"{count:,} images asked for, but {self.name} {self.split} has {len(self):,}: ask for at most that"
@@ -108,6 +110,7 @@ class Images:
         scaled = train[0].astype(np.float64) / 255
         digest = hashlib.sha256()
         for array in (*train, *test):
+            digest.update(f"{np.shape(array)}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         common = {
             "name": f"{name}@{digest.hexdigest()[:12]}",

@@ -44,7 +44,8 @@ def _cifar100(root: Path) -> Images:
 
 def _cifar(name: str, class_name: str, root: Path, mean: tuple[float, ...], std: tuple[float, ...]) -> Images:
     source = getattr(_torchvision_datasets(), class_name)
-    files = [(Path(source.base_folder) / file, md5) for file, md5 in [*source.train_list, *source.test_list]]
+    listed = [*source.train_list, *source.test_list, (source.meta["filename"], source.meta["md5"])]
+    files = [(Path(source.base_folder) / file, md5) for file, md5 in listed]
     _fetch(name, root, files, lambda: source(root, download=True))
     splits = {}
     for split in ("train", "test"):

@@ -147,8 +147,8 @@ def _render(
     width = 0.11 * (bar[:, 1, None, None] - 0.4)
     picture = _paint(picture, np.abs(offset - 0.3 * (bar[:, 2, None, None] - 0.5)) - width, bar[:, 3:6], size)
 
-    grain = noise.random(picture.shape, dtype=np.float32) - noise.random(picture.shape, dtype=np.float32)
-    picture = picture + grain * 0.22
+    grain = noise.random((len(picture), 2, *picture.shape[1:]), dtype=np.float32)
+    picture = picture + (grain[:, 0] - grain[:, 1]) * 0.22
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 

@@ -41,6 +41,8 @@ def check_triplets(images: ImageSet, triplets: Sequence[Sequence[int]] | np.ndar
     Raises:
         InputError: not three indices, one out of range, or one repeated (a plane needs three different images).
     """
+    if len(triplets) == 0:
+        raise InputError("no triplet given: give at least one, of three images")
     for triplet in triplets:
         indices = [int(i) for i in triplet]
         if len(indices) != 3:

@@ -1,5 +1,6 @@
 """From a name, or a user's own class, to an initialised network."""
 
+import difflib
 import hashlib
 import importlib
 import inspect
@@ -95,7 +96,8 @@ def _from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int]) -
     except ImportError:
         raise InputError(f"timm:{name} needs timm: pip install 'dbviz-repro[timm]'") from None
     if name not in timm.list_models():
-        raise unknown_name("timm model", name, timm.list_models())
+        near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
+        raise unknown_name("timm model", name, [*near, f"and more than {len(timm.list_models())} (timm.list_models())"])
     options: dict[str, Any] = {"num_classes": num_classes, "in_chans": image_shape[0]}
     try:
         module = timm.create_model(name, **options, img_size=image_shape[1:])
@@ -108,6 +110,8 @@ def _from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int]) -
 
 def _imported(name: str) -> Callable[..., Any]:
     module_name, _, qualified = name.partition(":")
+    if not module_name or module_name.startswith("."):
+        raise InputError(f"architecture {name!r} cannot be imported (no package is named): give package.module:Factory")
     if (here := str(Path.cwd())) not in sys.path:  # as `python -m` has it
         sys.path.insert(0, here)
     try:
@@ -124,7 +128,10 @@ def _imported(name: str) -> Callable[..., Any]:
 
 
 def _call(name: str, factory: Callable[..., nn.Module], num_classes: int) -> nn.Module:
-    takes = inspect.signature(factory).parameters
+    try:
+        takes = inspect.signature(factory).parameters
+    except ValueError:  # some built-in types tell nothing
+        takes = {}
     needed = [p for p in takes.values() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if surplus := [p.name for p in needed if p.name != "num_classes"]:
         raise InputError(

@@ -52,6 +52,23 @@ def _reset_of(layer: nn.Module) -> Callable[[], None] | None:
 
 def _reset_by_name(layer: nn.Module, reset: Callable[[], None], prefix: str, seed: int) -> set[str]:
     """Runs `reset` with keyed draws; the names of the parameters that it wrote to."""
+    originals = {parameter: parameter.data for parameter in layer.parameters()}
+    for parameter, data in originals.items():
+        parameter.data = _plain(data)
+    try:
+        return _drawn(layer, reset, prefix, seed)
+    finally:
+        for parameter, data in originals.items():
+            parameter.data = data.copy_(parameter.data)
+
+
+def _plain(data: Tensor) -> Tensor:
+    """A contiguous fp32 copy on the CPU: torch draws other numbers for other types and strides."""
+    dtype = torch.float32 if data.is_floating_point() else data.dtype
+    return data.to("cpu", dtype, copy=True).contiguous()
+
+
+def _drawn(layer: nn.Module, reset: Callable[[], None], prefix: str, seed: int) -> set[str]:
     names = {p.untyped_storage().data_ptr(): f"{prefix}.{n}".lstrip(".") for n, p in layer.named_parameters()}
     # Draws into temporaries (orthogonal_ makes one) have no parameter to be keyed by; they use the layer's stream.
     with torch.no_grad(), torch_seeded(seed, "init", prefix), _KeyedDraws(names, seed) as draws:
@@ -60,7 +77,7 @@ def _reset_by_name(layer: nn.Module, reset: Callable[[], None], prefix: str, see
 
 
 class _KeyedDraws(TorchDispatchMode):
-    """Gives every in-place random operation on a named storage the generator of that name, on the CPU."""
+    """Gives every in-place random operation on a named storage the generator of that name."""
 
     def __init__(self, names: dict[int, str], seed: int) -> None:
         super().__init__()
@@ -78,6 +95,4 @@ class _KeyedDraws(TorchDispatchMode):
         if all(argument.name != "generator" for argument in func._schema.arguments):
             return func(*args, **kwargs)
         generator = self.generators.setdefault(name, torch_stream(self.seed, "init", name))
-        drawn = torch.empty(target.shape, dtype=target.dtype)
-        func(drawn, *args[1:], **{**kwargs, "generator": generator})
-        return target.copy_(drawn)
+        return func(*args, **{**kwargs, "generator": generator})

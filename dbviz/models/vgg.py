@@ -23,5 +23,5 @@ def vgg19(num_classes: int, width: int, image_shape: tuple[int, int, int]) -> nn
                 nn.ReLU(inplace=True),
             ]
             channels = factor * width
-        layers.append(nn.MaxPool2d(2))
+        layers.append(nn.MaxPool2d(2, ceil_mode=True))
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes))

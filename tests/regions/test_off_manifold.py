@@ -53,7 +53,7 @@ def test_planes_around_an_image_start_at_it_and_reach_the_radius(small_images):
 
 def test_the_adversarial_direction_of_a_linear_model_is_known(small_images):
     model = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10, bias=False))
-    weights = model[1].weight.detach()
+    weights = next(model.parameters()).detach()
     (image,) = small_images.test.normalized([3])
     expected = (weights.T @ (torch.softmax(weights @ image.flatten(), 0) - torch.eye(10)[3])).view(3, 32, 32)
     assert torch.allclose(adversarial_direction(model)(image, 3), expected, atol=1e-6)
