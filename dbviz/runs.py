@@ -17,6 +17,7 @@ from dbviz.progress import progress_bar
 from dbviz.spec import RunSpec, Seeds
 from dbviz.store import Run
 from dbviz.training import accuracy, choose_device, default_precision, logits, preset_spec, train
+from dbviz.training.objective import make_objective
 from dbviz.training.pilot import seconds_per_run
 
 __all__ = ["estimate_seconds", "fit", "fit_specs", "make_specs", "unfinished"]
@@ -44,7 +45,7 @@ def fit(
         seeds: one for all streams of randomness, or a `Seeds` for each apart.
         dataset: a name that `dbviz.load_images` knows, or `Images` made from a user's arrays.
         preset: quick, standard or paper; by default quick on a CPU and standard on a GPU.
-        changes: fields of `RunSpec` (`width`, `train_size`) or `Recipe` (`epochs`, `learning_rate`, ...)
+        changes: fields of `RunSpec` (`width`, `train_size`, `teacher`) or `Recipe` (`epochs`, `learning_rate`, ...)
             that differ from the preset.
 
     Returns:
@@ -165,7 +166,10 @@ def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_b
     def test(model: nn.Module) -> float:
         return accuracy(logits(model, images.test, device, precision=spec.recipe.precision), images.test)
 
-    for checkpoint in train(model, batches, spec.recipe, spec.seeds, start=start, test=test, on_batch=on_batch):
+    teacher = store.find_by_identity(spec.teacher, home).model(device) if spec.teacher else None
+    objective = make_objective(spec.recipe, images.train, teacher)
+    watched = {"test": test, "on_batch": on_batch}
+    for checkpoint in train(model, batches, spec.recipe, spec.seeds, objective=objective, start=start, **watched):
         epochs.append(checkpoint.metrics)
         store.save_checkpoint(spec, home, checkpoint, epochs)
     store.finish(
@@ -182,7 +186,7 @@ def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_b
 def _changed(spec: RunSpec, train: ImageSet, changes: dict[str, Any]) -> RunSpec:
     """The spec with the fields named in `changes`, its own or its recipe's, set anew."""
     recipe_fields = {field.name for field in dataclasses.fields(spec.recipe)}
-    spec_fields = {"width", "train_size"}
+    spec_fields = {"width", "train_size", "teacher"}
     if unknown := changes.keys() - recipe_fields - spec_fields:
         known = sorted(recipe_fields | spec_fields)
         raise InputError(f"unknown setting {min(unknown)!r}: choose among {', '.join(known)}")

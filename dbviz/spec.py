@@ -15,9 +15,10 @@ from dbviz.errors import InputError
 
 __all__ = ["Recipe", "RunSpec", "Seeds"]
 
-Optimizer = Literal["sgd", "adam"]
+Optimizer = Literal["sgd", "adam", "sam"]
 Schedule = Literal["constant", "steps", "one-cycle"]
 Augmentation = Literal["none", "crop-flip"]
+Mode = Literal["plain", "mixup", "cutmix", "adversarial", "distil-soft", "distil-hard"]
 Precision = Literal["fp32", "bf16"]
 
 
@@ -68,6 +69,12 @@ class Recipe:
     label_smoothing: float = 0.0
     clip_norm: float | None = None
     """Largest norm of the gradient; longer ones are scaled down to it."""
+    mode: Mode = "plain"
+    """mixup, cutmix; adversarial: PGD of radius 8/255; distil-soft, distil-hard: on what a teacher says."""
+    temperature: float = 30.0
+    """Softens teacher and student in distil-soft."""
+    sam_radius: float = 0.01
+    """How far SAM climbs before it takes the gradient."""
     precision: Precision = "fp32"
     """bf16: forward and backward under autocast, weights and optimizer in fp32."""
     deterministic: bool = True
@@ -84,6 +91,8 @@ class Recipe:
         _require(self.weight_decay >= 0, "recipe.weight_decay", self.weight_decay, "at least 0")
         _require(self.batch_size >= 1, "recipe.batch_size", self.batch_size, "at least 1")
         _require(0 <= self.label_smoothing < 1, "recipe.label_smoothing", self.label_smoothing, "in [0, 1)")
+        _require(self.temperature > 0, "recipe.temperature", self.temperature, "above 0")
+        _require(self.sam_radius > 0, "recipe.sam_radius", self.sam_radius, "above 0")
         _require(self.clip_norm is None or self.clip_norm > 0, "recipe.clip_norm", self.clip_norm, "above 0")
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
@@ -104,6 +113,8 @@ class RunSpec:
     """Fingerprint of the source of a user's own module, so that an edited one is another run."""
     train_size: int | None = None
     """Only the first so many training images; None is all of them."""
+    teacher: str | None = None
+    """Identity of the run that a distillation learns from."""
     recipe: Recipe
     seeds: Seeds = field(default_factory=Seeds)
 

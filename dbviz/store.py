@@ -37,6 +37,7 @@ __all__ = [
     "begin",
     "digest",
     "find",
+    "find_by_identity",
     "finish",
     "home_directory",
     "last_checkpoint",
@@ -121,6 +122,19 @@ def find(spec: RunSpec, home: Path) -> Run | None:
         raise InputError(
             f"{directory}/metrics.json is damaged ({error}): delete the directory to train it again"
         ) from None
+
+
+def find_by_identity(identity: str, home: Path) -> Run:
+    """The finished run whose spec has this identity.
+
+    Raises:
+        InputError: there is none, or its files are damaged.
+    """
+    for directory in home.glob(f"*-{identity[:10]}"):
+        spec = RunSpec.from_dict(_read_json(directory / "spec.json"))
+        if spec.identity == identity and (run := find(spec, home)) is not None:
+            return run
+    raise InputError(f"no finished run of identity {identity[:10]} in {home}: train it first, or give its --home")
 
 
 @contextmanager

@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dbviz.errors import TrainingDiverged
 from dbviz.images.batches import Batches
 from dbviz.spec import Recipe, Seeds
-from dbviz.streams import torch_seeded
+from dbviz.streams import numpy_stream, torch_seeded
 from dbviz.training.device import kernels
+from dbviz.training.objective import Objective, plain_objective
 from dbviz.training.optimizers import learning_rate, make_optimizer
+from dbviz.training.sam import ascended
 
 __all__ = ["Checkpoint", "EpochMetrics", "train"]
 
@@ -53,6 +55,7 @@ def train(
     recipe: Recipe,
     seeds: Seeds,
     *,
+    objective: Objective | None = None,
     start: Checkpoint | None = None,
     test: Callable[[nn.Module], float] = lambda _: math.nan,
     on_batch: Callable[[int], None] = lambda _: None,
@@ -63,6 +66,7 @@ def train(
     from the augment stream of the epoch.
 
     Args:
+        objective: what is minimised; by default the cross-entropy of the images as they come.
         start: continue behind this checkpoint instead of from the beginning.
         test: the accuracy to note after each epoch; it has no influence on the training.
         on_batch: called after each step with the number of images in it.
@@ -73,13 +77,15 @@ def train(
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     device = next(model.parameters()).device
     optimizer = make_optimizer(model, recipe)
+    objective = objective or plain_objective(recipe)
     done = 0
     if start is not None:
         done = start.metrics.epoch
         _restore(model, optimizer, start.tensors)
     for epoch in range(done, recipe.epochs):
         with torch_seeded(seeds.augment, "dropout", epoch), kernels(deterministic=recipe.deterministic):
-            metrics = _epoch(model, optimizer, batches, recipe, epoch, device, on_batch)
+            rng = numpy_stream(seeds.augment, "mode", epoch)
+            metrics = _epoch(model, optimizer, objective, batches, recipe, epoch, rng, device, on_batch)
         if not math.isfinite(metrics.train_loss):
             raise TrainingDiverged(
                 f"training diverged in epoch {epoch + 1} of {recipe.epochs} (loss {metrics.train_loss}): "
@@ -92,9 +98,11 @@ def train(
 def _epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
+    objective: Objective,
     batches: Batches,
     recipe: Recipe,
     epoch: int,
+    rng: np.random.Generator,
     device: torch.device,
     on_batch: Callable[[int], None],
 ) -> EpochMetrics:
@@ -103,7 +111,8 @@ def _epoch(
     loss_sum, correct, seen, rate = torch.zeros((), device=device), torch.zeros((), device=device), 0, 0.0
     for index, (images, labels) in enumerate(batches.epoch(epoch)):
         rate = learning_rate(recipe, epoch * steps + index, recipe.epochs * steps)
-        loss, logits = training_step(model, optimizer, images, labels, recipe, rate)
+        images, targets = objective.prepare(model, images, labels, rng)
+        loss, logits = training_step(model, optimizer, objective.loss, images, targets, recipe, rate)
         loss_sum += loss * len(labels)
         correct += (logits.argmax(1) == labels).sum()
         seen += len(labels)
@@ -121,23 +130,40 @@ def _epoch(
 def training_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
+    loss_of: Callable[[Tensor, Tensor], Tensor],
     images: Tensor,
-    labels: Tensor,
+    targets: Tensor,
     recipe: Recipe,
     rate: float,
 ) -> tuple[Tensor, Tensor]:
     """One step at learning rate `rate`; the loss () and the logits (b, k) it was computed from, both detached."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        logits = model(images)
-    logits = logits.float()
-    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss, logits = _gradient(model, optimizer, loss_of, images, targets, recipe)
+    if recipe.optimizer == "sam":
+        with ascended(model, recipe.sam_radius):
+            _gradient(model, optimizer, loss_of, images, targets, recipe)
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
     optimizer.step()
+    return loss, logits
+
+
+def _gradient(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_of: Callable[[Tensor, Tensor], Tensor],
+    images: Tensor,
+    targets: Tensor,
+    recipe: Recipe,
+) -> tuple[Tensor, Tensor]:
+    """Puts the loss's gradient in place of the one before; loss and logits, detached."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        logits = model(images)
+    logits = logits.float()
+    loss = loss_of(logits, targets)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
     return loss.detach(), logits.detach()
 
 

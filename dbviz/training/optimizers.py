@@ -16,11 +16,11 @@ _WARM_UP = 0.25
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with momentum, or AdamW, over every parameter of `module`."""
+    """SGD with momentum (for SAM too), or AdamW, over every parameter of `module`."""
     common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(module.parameters(), momentum=recipe.momentum, **common)
-    return torch.optim.AdamW(module.parameters(), **common)
+    if recipe.optimizer == "adam":
+        return torch.optim.AdamW(module.parameters(), **common)
+    return torch.optim.SGD(module.parameters(), momentum=recipe.momentum, **common)
 
 
 def learning_rate(recipe: Recipe, step: int, total: int) -> float:
