@@ -71,7 +71,7 @@ def _plot(options: PlotOptions) -> None:
 
     device = choose_device(options.device)
     preset = options.preset or default_preset(device)
-    resolution = options.resolution or _RESOLUTION[preset]
+    resolution = _RESOLUTION[preset] if options.resolution is None else options.resolution
     check_grid(resolution, options.margin)
     images = load_images(options.dataset, options.data_dir)
     specs = make_specs(options.arch, seeds, images=images, preset=preset, device=device, **options.changes())

@@ -73,6 +73,7 @@ def make_specs(
 ) -> list[RunSpec]:
     """The spec of every architecture under every seed; the arguments are those of `fit`."""
     preset = preset or default_preset(device)
+    seeds = list(seeds)
     named = [arch if isinstance(arch, str) else arch_name(arch) for arch in archs]
     return [
         _changed(
@@ -88,7 +89,7 @@ def make_specs(
             changes,
         )
         for name in named
-        for seed in list(seeds)
+        for seed in seeds
     ]
 
 

@@ -96,7 +96,7 @@ def _sampled(options: ScoreOptions, out: Path) -> tuple["xr.Dataset", str]:
 
     device = choose_device(options.device)
     preset = options.preset or default_preset(device)
-    count = options.triplets or _TRIPLETS[preset]
+    count = _TRIPLETS[preset] if options.triplets is None else options.triplets
     if count < 2 or (len(seeds) < 2 and len(options.arch) < 2):
         raise InputError("scores need at least two planes (--triplets) and two runs (--seeds, --arch)")
     images = load_images(options.dataset, options.data_dir)

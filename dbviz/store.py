@@ -88,7 +88,7 @@ class Run:
             InputError: the weights are damaged.
         """
         module = construct(self.spec.arch, self.class_count, self.spec.width, self.image_shape)
-        load_weights(module, self.weights)
+        load_weights(module, self.weights, foreign=False)
         return module.to(device, memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
 
 
@@ -107,8 +107,12 @@ def find(spec: RunSpec, home: Path) -> Run | None:
     if not (directory / "metrics.json").exists():
         return None
     stored, metrics = _read_json(directory / "spec.json"), _read_json(directory / "metrics.json")
-    if RunSpec.from_dict(stored).identity != spec.identity:
-        raise InputError(f"{directory}/spec.json is not the spec that its name stands for: delete the directory")
+    try:
+        known = RunSpec.from_dict(stored).identity == spec.identity
+    except InputError as error:
+        raise InputError(f"{directory}/spec.json is damaged ({error}): delete {directory}") from None
+    if not known:
+        raise InputError(f"{directory}/spec.json is not the spec that its name stands for: delete {directory}")
     try:
         return Run(
             spec=spec,
@@ -176,9 +180,9 @@ def last_checkpoint(spec: RunSpec, home: Path) -> tuple[Checkpoint, list[EpochMe
     """The state to continue from with the metrics up to there; None if there is none or it is damaged."""
     try:
         tensors, metadata = load_tensors(home / spec.name / "resume.safetensors")
-    except InputError:
+        epochs = [EpochMetrics(**epoch) for epoch in metadata["epochs"]]
+    except (InputError, KeyError, TypeError):
         return None  # at worst the run starts again
-    epochs = [EpochMetrics(**epoch) for epoch in metadata["epochs"]]
     return Checkpoint(metrics=epochs[-1], tensors=tensors), epochs
 
 
@@ -205,13 +209,13 @@ def finish(
     (directory / "resume.safetensors").unlink(missing_ok=True)
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Loads a safetensors file into `module`, whoever wrote it; a digest is verified if there is one.
+def load_weights(module: nn.Module, path: Path, *, foreign: bool = True) -> None:
+    """Loads a safetensors file into `module`; if it is not `foreign`, it must be one that the store sealed.
 
     Raises:
         InputError: it is absent, damaged, no safetensors file, or its tensors are not those of the module.
     """
-    tensors, _ = load_tensors(path)
+    tensors, _ = load_tensors(path, foreign=foreign)
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name in sorted(wanted.keys() | found.keys()):
@@ -225,14 +229,18 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-    """Writes tensors and JSON metadata as one safetensors file; equal contents give equal bytes."""
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(metadata | {"digest": digest(on_cpu)}, sort_keys=True)
-    write_whole(path, save(on_cpu, {"dbviz": text}))
+    """Writes tensors and JSON metadata as one sealed safetensors file; equal contents give equal bytes."""
+    apart = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    sealed = metadata | {"digest": digest(apart)}
+    text = json.dumps(sealed | {"seal": _seal(sealed)}, sort_keys=True)
+    write_whole(path, save(apart, {"dbviz": text}))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_tensors(path: Path, *, foreign: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the metadata of a safetensors file.
+
+    Args:
+        foreign: accept a file that `save_tensors` did not write, and that carries no seal to be checked.
 
     Raises:
         InputError: it is absent, truncated, damaged, or another kind of file (a pickle is never opened).
@@ -240,10 +248,11 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = _metadata(file)
-    if "digest" in metadata and metadata.pop("digest") != digest(tensors):
-        raise InputError(
-            f"{path} is damaged: its contents do not match the digest written with them; delete it to make it again"
-        )
+    if foreign and not metadata:
+        return tensors, metadata
+    seal = metadata.pop("seal", None)
+    if seal != _seal(metadata) or metadata.pop("digest", None) != digest(tensors):
+        raise InputError(f"{path} is damaged: its contents do not match the digest written with them; delete it")
     return tensors, metadata
 
 
@@ -284,14 +293,26 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _metadata(file: Any) -> dict[str, Any]:
-    return json.loads((file.metadata() or {}).get("dbviz", "{}"))
+    try:
+        found = json.loads((file.metadata() or {}).get("dbviz", "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _seal(metadata: dict[str, Any]) -> str:
+    """A digest of the metadata, that of the tensors among them."""
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
 def _what_is_wrong(path: Path) -> str:
     if path.is_dir():
         return "is a directory: give a .safetensors file"
-    start = path.read_bytes()[:4]
-    if start.startswith((b"PK\x03\x04", b"\x80")):
+    with path.open("rb") as file:
+        start = file.read(8)
+    # a safetensors file begins with its header's length, which may look like a pickle's first bytes
+    a_length = int.from_bytes(start, "little") < path.stat().st_size
+    if start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in b"\2\3\4\5" and not a_length):
         return (
             "is a pickle, which can run any code when it is opened, and is not read: "
             "convert it where you trust it, with safetensors.torch.save_file(torch.load(...), 'weights.safetensors')"

@@ -1,5 +1,6 @@
 """From a name, or a user's own class, to an initialised network."""
 
+import ast
 import difflib
 import hashlib
 import importlib
@@ -14,6 +15,7 @@ from torch import nn
 from dbviz.errors import InputError, unknown_name
 from dbviz.models.initialize import initialize
 from dbviz.models.registry import ARCHITECTURES
+from dbviz.streams import torch_seeded
 
 __all__ = ["arch_name", "build", "construct", "definition_of"]
 
@@ -48,13 +50,20 @@ def arch_name(factory: Callable[..., nn.Module]) -> str:
 
 
 def definition_of(name: str) -> str | None:
-    """Fingerprint of the source of a user's factory; None for architectures that come with a release."""
+    """Fingerprint of the source of a user's factory; None for architectures that come with a release.
+
+    It covers the whole file that defines the factory, since a network is seldom one class; of a notebook, the
+    methods of the class alone.
+
+    Raises:
+        InputError: the factory cannot be imported, or its source cannot be read.
+    """
     if ":" not in name or name.startswith("timm:"):
         return None
     factory = _imported(name)
     try:
         source = _source(factory)
-    except (OSError, TypeError):
+    except (OSError, TypeError, ValueError, SyntaxError):
         raise InputError(
             f"the source of {name} cannot be read, so a change to it would go unnoticed: define it in a file"
         ) from None
@@ -67,6 +76,11 @@ def construct(name: str, num_classes: int, width: int | None, image_shape: tuple
     Raises:
         InputError: as `build`.
     """
+    with torch_seeded(0, "construct"):  # constructors draw from torch's global generator
+        return _constructed(name, num_classes, width, image_shape)
+
+
+def _constructed(name: str, num_classes: int, width: int | None, image_shape: tuple[int, int, int]) -> nn.Module:
     if name in ARCHITECTURES:
         return ARCHITECTURES[name].build(num_classes, width, image_shape)
     if ":" not in name:
@@ -79,15 +93,13 @@ def construct(name: str, num_classes: int, width: int | None, image_shape: tuple
 
 
 def _source(factory: Callable[..., Any]) -> str:
-    """The source of a function or class; of a class defined in a notebook cell, whose text Python cannot find, that of
-    its methods."""
-    try:
-        return inspect.getsource(factory)
-    except (OSError, TypeError):
-        methods = [member for member in vars(factory).values() if inspect.isfunction(member)]
-        if not methods:
-            raise
-        return "".join(inspect.getsource(method) for method in methods)
+    """The file that defines a function or class, without its comments and layout; of a class in a notebook cell, whose
+    text Python cannot find, that of its methods."""
+    file = getattr(inspect.getmodule(factory), "__file__", None)
+    if file is not None:
+        return ast.dump(ast.parse(Path(file).read_text(encoding="utf-8")))
+    members = [member for member in vars(factory).values() if inspect.isfunction(member)]
+    return "".join(inspect.getsource(each) for each in members or [factory])
 
 
 def _from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:

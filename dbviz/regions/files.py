@@ -25,6 +25,8 @@ _VARIABLES = {"labels": ("model", "plane", "row", "column"), "evaluated": ("mode
 def save(maps: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Writes label maps to `path`, whole or not at all; returns the path.
 
+    The digest of the file stands behind its end, where netCDF readers do not look.
+
     Raises:
         OSError: the place cannot be written to.
     """
@@ -32,8 +34,9 @@ def save(maps: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     compression = {"zlib": True, "complevel": 5, "shuffle": True}
     encoding = {name: compression for name in ("labels", "confidence") if name in maps}
     buffer = io.BytesIO()
-    maps.assign_attrs(digest=_digest(maps)).to_netcdf(buffer, engine="h5netcdf", encoding=encoding)
-    write_whole(path, buffer.getvalue())
+    maps.to_netcdf(buffer, engine="h5netcdf", encoding=encoding)
+    content = buffer.getvalue()
+    write_whole(path, content + _seal(content))
     return path
 
 
@@ -45,20 +48,22 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """
     path = Path(path)
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            maps = file.load()
+        whole = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"{path} is damaged or no netCDF file ({' '.join(str(error).split())})") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from None
+    content = whole[:-_SEAL_LENGTH]
+    if whole[-_SEAL_LENGTH:] != _seal(content):  # checked first, so that a damaged file never reaches the HDF5 library
+        raise InputError(f"{path} is damaged, or not written by dbviz.regions.save: get a whole copy or sample again")
+    with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as file:
+        maps = file.load()
     maps.attrs = {name: v.item() if isinstance(v, np.generic) else v for name, v in maps.attrs.items()}
-    if (version := maps.attrs.get("format")) is not None and version > FORMAT:
+    version = maps.attrs.get("format")
+    if not isinstance(version, int) or any(name not in maps or maps[name].dims != d for name, d in _VARIABLES.items()):
+        raise InputError(f"{path} holds no label maps: {', '.join(_VARIABLES)} or the format is missing")
+    if version > FORMAT:
         raise InputError(f"{path} is of format {version}, this dbviz reads up to {FORMAT}: install a newer dbviz")
-    for name, dimensions in _VARIABLES.items():
-        if name not in maps or maps[name].dims != dimensions:
-            raise InputError(f"{path} holds no label maps: {name} {dimensions} is missing")
-    if maps.attrs.pop("digest", None) != _digest(maps):
-        raise InputError(f"{path} is damaged: its contents do not match the digest written with them")
     return maps
 
 
@@ -108,14 +113,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _digest(maps: xr.Dataset) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(str(name) for name in maps.variables):
-        values = maps.variables[name].values
-        digest.update(f"{name} {maps.variables[name].dims} {values.shape}".encode())
-        digest.update(
-            "\0".join(values.flat).encode() if values.dtype.kind in "OUT" else np.ascontiguousarray(values).tobytes()
-        )
-    for name in sorted(set(maps.attrs) - {"digest"}):
-        digest.update(f"{name}={maps.attrs[name]}".encode())
-    return digest.hexdigest()
+def _seal(content: bytes) -> bytes:
+    return b"dbviz sha256 " + hashlib.sha256(content).hexdigest().encode()
+
+
+_SEAL_LENGTH = len(_seal(b""))

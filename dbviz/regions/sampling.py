@@ -88,7 +88,7 @@ def sample(
             stack.enter_context(evaluating(model))
         places = [_device_of(model, chosen) for model in ready]
         size = batch_size or evaluation_batch(chosen)
-        advance = stack.enter_context(progress_bar(len(named) * count * points, show=progress))
+        advance = stack.enter_context(progress_bar(float(len(named) * count * points), show=progress))
         for tile in _tiles(count, points, size):
             images = _points(plane_set.planes[tile.planes], axes[tile.planes], tile.points, chosen)
             for m, (name, model) in enumerate(zip(named, ready, strict=True)):
@@ -98,7 +98,7 @@ def sample(
                 if certainty is not None:
                     largest = logits.softmax(1).amax(1).cpu().numpy()
                     certainty[m, tile.planes, tile.points] = largest.reshape(shape)
-                advance(len(images), "sampling")
+                advance(float(len(images)), "sampling")
 
     grid = (len(named), count, resolution, resolution)
     variables = {

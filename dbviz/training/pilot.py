@@ -10,6 +10,7 @@ from dbviz.images.arrays import Images
 from dbviz.images.batches import DeviceBatches
 from dbviz.models.build import build
 from dbviz.spec import Recipe, RunSpec
+from dbviz.streams import torch_seeded
 from dbviz.training.device import kernels
 from dbviz.training.loop import training_step
 from dbviz.training.objective import Objective, make_objective, plain_objective
@@ -32,7 +33,7 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
     objective = plain_objective(recipe) if spec.teacher else make_objective(recipe, images.train)
     few = images.train.first(min(len(images.train), recipe.batch_size))
     batch_images, labels = next(iter(DeviceBatches.of(few, recipe, spec.seeds, device).epoch(0)))
-    with kernels(deterministic=recipe.deterministic):
+    with torch_seeded(0, "pilot"), kernels(deterministic=recipe.deterministic):
         _step(model, optimizer, objective, batch_images, labels, recipe)
         _wait(device)
         began = time.perf_counter()

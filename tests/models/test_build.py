@@ -168,10 +168,9 @@ def test_the_definition_changes_when_the_source_does(own):
     assert definition_of("ownnets:Net") != before
 
 
-def test_a_definition_that_cannot_be_read_is_refused(own):
-    own("from torch import nn\nexec('class Hidden(nn.Identity): pass')\n")
-    with pytest.raises(InputError, match=r"^the source of ownnets:Hidden cannot be read, so a change to it would go"):
-        definition_of("ownnets:Hidden")
+def test_a_definition_that_cannot_be_read_is_refused():
+    with pytest.raises(InputError, match=r"^the source of math:sqrt cannot be read, so a change to it would go"):
+        definition_of("math:sqrt")
 
 
 @pytest.mark.parametrize("name", [*ARCHITECTURES, "timm:resnet18"])

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,7 +163,7 @@ def test_every_mode_trains_repeatably_and_unlike_plain(mode, small_images):
     images = small_images.train
     teacher = build("fcnet", width=16, seed=9).eval() if mode.startswith("distil") else None
 
-    def weights(mode: str, teacher: nn.Module | None) -> str:
+    def weights(mode: Any, teacher: nn.Module | None) -> str:
         recipe = Recipe(epochs=1, learning_rate=0.05, batch_size=64, mode=mode)
         model = build("fcnet", width=16)
         batches = DeviceBatches.of(images, recipe, Seeds(), torch.device("cpu"))

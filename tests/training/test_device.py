@@ -1,0 +1,113 @@
+"""Devices by name, the precision they are good for, and kernels that are put back."""
+
+import os
+
+import pytest
+import torch
+
+from dbviz.errors import InputError
+from dbviz.training import choose_device, default_precision
+from dbviz.training.device import kernels
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Makes this machine look as if it had so many CUDA devices."""
+
+    def has(count: int) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+    return has
+
+
+def test_auto_is_cuda_exactly_where_there_is_one(machine):
+    machine(0)
+    assert choose_device("auto") == choose_device() == torch.device("cpu")
+    machine(2)
+    assert choose_device("auto") == torch.device("cuda")
+
+
+def test_a_device_is_taken_by_its_name(machine):
+    machine(2)
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("cuda") == torch.device("cuda")
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:3"])
+def test_absent_cuda_is_named_with_its_remedy(machine, name):
+    machine(0)
+    with pytest.raises(InputError, match=rf"device '{name}' asked for, but torch .* finds no CUDA.*--device cpu"):
+        choose_device(name)
+
+
+def test_a_cuda_device_beyond_the_last_is_refused(machine):
+    machine(2)
+    with pytest.raises(InputError, match="'cuda:2' asked for, but there are 2"):
+        choose_device("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("cdua", "cuda"), ("cup", "cpu"), ("CUDA:0", None), ("cuda:", "cuda"), ("cuda:x", "cuda")]
+)
+def test_an_unknown_device_suggests_the_nearest(name, nearest):
+    with pytest.raises(InputError, match=f"unknown device '{name}'.*Known: auto, cpu, cuda, cuda:N") as error:
+        choose_device(name)
+    assert nearest is None or f"did you mean '{nearest}" in str(error.value)
+
+
+def test_bf16_is_the_default_only_where_the_device_computes_in_it(monkeypatch):
+    for able, expected in (({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx2": True}, "fp32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert default_precision(torch.device("cpu")) == expected
+    for native, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda native=native, **_: native)
+        assert default_precision(torch.device("cuda")) == expected
+
+
+def settings() -> tuple:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # pyright: ignore[reportAttributeAccessIssue]
+        torch.backends.cudnn.benchmark,
+    )
+
+
+def test_deterministic_kernels_hold_within_the_block_and_are_put_back(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    before = settings()
+    with kernels(deterministic=True):
+        assert settings()[:2] == (True, False)
+        assert torch.backends.cudnn.benchmark is False
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        with pytest.raises(RuntimeError, match="deterministic"):
+            torch.nn.functional.max_unpool2d(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1, dtype=torch.int64), [1])
+    assert settings() == before
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+
+
+def test_a_users_cublas_setting_stays(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    with kernels(deterministic=True):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
+def test_fast_kernels_may_be_chosen_by_trial():
+    before = settings()
+    with kernels(deterministic=False):
+        assert settings()[0] is False
+        assert torch.backends.cudnn.benchmark is True
+    assert settings() == before
+
+
+def test_kernels_are_put_back_after_an_error_and_when_nested():
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        before = settings()
+        with pytest.raises(ZeroDivisionError), kernels(deterministic=True), kernels(deterministic=False):
+            raise ZeroDivisionError
+        assert settings() == before
+    finally:
+        torch.use_deterministic_algorithms(False)

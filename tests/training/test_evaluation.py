@@ -1,0 +1,83 @@
+"""Logits and accuracy of a network worked by hand, and modules left in the mode they were in."""
+
+import pytest
+import torch
+from torch import nn
+
+from dbviz.training import accuracy, evaluation, logits
+from dbviz.training.evaluation import evaluating
+
+CPU = torch.device("cpu")
+
+
+def ruler() -> nn.Module:
+    """Logits (1.5, i, 2 i - 3.3) for image i of `striped`, whose 192 pixels are all 10 i / 255."""
+    linear = nn.Linear(192, 3)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([0, 1, 2])[:, None].expand(3, 192) * 25.5 / 192)
+        linear.bias.copy_(torch.tensor([1.5, 0, -3.3]))
+    return nn.Sequential(nn.Flatten(), linear)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 6, 500])
+def test_logits_are_those_worked_by_hand_in_batches_of_any_size(striped, batch_size, monkeypatch):
+    monkeypatch.setattr(evaluation, "evaluation_batch", lambda _: batch_size)
+    expected = torch.tensor([[1.5, i, 2 * i - 3.3] for i in range(6)])
+    found = logits(ruler(), striped, CPU)
+    assert found.shape == (6, 3)
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert not found.requires_grad
+
+
+def test_accuracy_is_that_worked_by_hand(striped):
+    # largest: 0 0 1 1 2 2; labels: 0 1 2 0 1 2
+    assert accuracy(logits(ruler(), striped, CPU), striped) == 2 / 6
+
+
+def test_bf16_rounds_and_gives_float32(striped):
+    found, exact = logits(ruler(), striped, CPU, precision="bf16"), logits(ruler(), striped, CPU)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, found.bfloat16().float())
+    assert not torch.equal(found, exact)
+    assert torch.allclose(found, exact, rtol=0.02, atol=0.05)
+
+
+def test_a_plain_function_is_evaluated_too(striped):
+    assert torch.equal(logits(lambda x: x[:, :, 0, 0], striped, CPU)[5], torch.full((3,), 50 / 255))
+
+
+def mixed() -> nn.Sequential:
+    """Training mode but for the second norm, which its owner has frozen."""
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5)), nn.Flatten())
+    net[1][0].eval()  # pyright: ignore[reportIndexIssue]
+    return net
+
+
+def modes(net: nn.Module) -> list[bool]:
+    return [module.training for module in net.modules()]
+
+
+def test_evaluation_leaves_every_part_in_its_mode_and_learns_nothing(striped):
+    net = mixed()
+    before, state = modes(net), {name: value.clone() for name, value in net.state_dict().items()}
+    found = logits(net, striped, CPU)
+    # norms of mean 0 and variance 1 and no dropout: the images themselves
+    assert torch.allclose(found, striped.normalized([0, 1, 2, 3, 4, 5]).flatten(1), atol=1e-4)
+    assert modes(net) == before == [True, True, True, False, True, True]
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+
+
+def test_modes_are_put_back_after_an_error():
+    net = mixed()
+    before = modes(net)
+    seen = []
+
+    def failing() -> None:
+        seen.extend([*modes(net), torch.is_inference_mode_enabled()])
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), evaluating(net):
+        failing()
+    assert seen == [False] * 6 + [True]
+    assert modes(net) == before
+    assert not torch.is_inference_mode_enabled()
