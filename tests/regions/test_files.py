@@ -160,7 +160,7 @@ def test_what_is_no_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nothing.nc does not exist"):
         regions.load(tmp_path / "nothing.nc")
     (tmp_path / "text.nc").write_text("labels")
-    with pytest.raises(InputError, match=r"text.nc is damaged or no netCDF file"):
+    with pytest.raises(InputError, match=r"text.nc is damaged, or not written by"):
         regions.load(tmp_path / "text.nc")
     with pytest.raises(InputError, match=str(tmp_path)):
         regions.load(tmp_path)
