@@ -70,6 +70,20 @@ def test_a_run_notes_its_epochs_and_its_accuracy_in_fp32(small_images, tmp_path)
     assert "resnet18k, seed 0, shapes" in repr(run)
 
 
+def test_epochs_are_tested_in_the_recipes_precision_and_the_end_in_fp32(small_images, tmp_path, monkeypatch):
+    used, logits = [], runs.logits
+    monkeypatch.setattr(
+        runs, "logits", lambda *a, precision="fp32", **k: used.append(precision) or logits(*a, precision=precision, **k)
+    )
+    fit_tiny(small_images, tmp_path, precision="bf16")
+    assert used == ["bf16", "bf16", "fp32"]
+
+
+def test_each_seed_alone_makes_another_network(small_images, tmp_path):
+    seeds = [Seeds(), Seeds(init=1), Seeds(order=1), Seeds(augment=1)]
+    assert len({run.fingerprint for run in fit_tiny(small_images, tmp_path, seeds=seeds)}) == 4
+
+
 def test_training_again_elsewhere_gives_the_same_bytes(small_images, tmp_path):
     one, other = (fit_tiny(small_images, tmp_path / home, arch="vit", width=8)[0] for home in "ab")
     assert weights(one) == weights(other)

@@ -158,10 +158,12 @@ def test_every_point_is_evaluated_once_and_counted(planes):
         sizes.append(len(x))
         return x.flatten(1)[:, :3]
 
-    maps = sample(counting, planes, resolution=6, batch_size=20)
-    assert maps.evaluated.values.tolist() == [[36, 36, 36]]
-    assert sum(sizes) == 3 * 36
-    assert max(sizes) <= 20
+    for batch_size in (20, 36, 80, 108):  # parts of a plane, one, two, all three
+        sizes.clear()
+        maps = sample(counting, planes, resolution=6, batch_size=batch_size)
+        assert maps.evaluated.values.tolist() == [[36, 36, 36]]
+        assert sum(sizes) == 3 * 36
+        assert max(sizes) <= batch_size
 
 
 def test_memory_holds_one_tile_whatever_the_resolution():

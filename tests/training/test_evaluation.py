@@ -32,6 +32,9 @@ def test_logits_are_those_worked_by_hand_in_batches_of_any_size(striped, batch_s
 def test_accuracy_is_that_worked_by_hand(striped):
     # largest: 0 0 1 1 2 2; labels: 0 1 2 0 1 2
     assert accuracy(logits(ruler(), striped, CPU), striped) == 2 / 6
+    right = torch.eye(3).repeat(2, 1)
+    assert accuracy(right, striped) == 1
+    assert accuracy(-right, striped) == 0
 
 
 def test_bf16_rounds_and_gives_float32(striped):
