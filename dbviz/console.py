@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from dbviz.errors import InputError, TrainingDiverged
 
-__all__ = ["duration", "output_directory", "print_table", "run_command", "say"]
+__all__ = ["duration", "file_name", "output_directory", "print_table", "run_command", "say"]
 
 Options = TypeVar("Options")
 
@@ -74,6 +75,16 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def file_name(parts: Sequence[str]) -> str:
+    """The parts joined by dashes, with an underscore for whatever a file system might not take.
+
+    Example:
+        >>> file_name(["cifar10", "timm:resnet18", "30"])
+        'cifar10-timm_resnet18-30'
+    """
+    return "-".join(re.sub(r"[^\w+.]", "_", part) for part in parts)
 
 
 def output_directory(path: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.console import output_directory, print_table, run_command, say
+from dbviz.console import file_name, output_directory, print_table, run_command, say
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
 
@@ -65,6 +65,7 @@ def _plot(options: PlotOptions) -> None:
     from dbviz.images import load_images
     from dbviz.regions.plane import check_grid
     from dbviz.regions.planeset import PlaneSet, draw_planes
+    from dbviz.regions.sampling import provenance, short_identity
     from dbviz.results import write_result
     from dbviz.runs import default_preset, make_specs
     from dbviz.training import choose_device
@@ -84,18 +85,11 @@ def _plot(options: PlotOptions) -> None:
     models = (
         _given(options, specs, images, device) if options.weights else _trained(options, specs, images, device, preset)
     )
-    stem = "+".join(models if options.weights else options.arch)
-
-    name = "-".join(
-        [
-            images.name,
-            stem.replace(":", "_").replace("/", "_"),
-            preset,
-            options.split,
-            *map(str, planes.triplets[0]),
-        ]
-    )
-    maps = _label_maps(models, planes, images.test, options, resolution, out / f"{name}.nc")
+    wanted = provenance(models, planes, resolution, options.margin)
+    drawn = models if options.weights else options.arch
+    parts = [images.name, "+".join(drawn), preset, options.split, *map(str, planes.triplets[0])]
+    name = file_name([*parts, short_identity(wanted)])
+    maps = _label_maps(models, planes, images.test, options, wanted, out / f"{name}.nc")
     figure, agreement = _draw(maps, corners, options, out / f"{name}.{options.format}")
     numbers = _report(maps, agreement)
     write_result(out / f"{name}.json", {"label_maps": f"{name}.nc", **numbers}, device=device)
@@ -139,15 +133,14 @@ def _label_maps(
     planes: "PlaneSet",
     test: "ImageSet",
     options: PlotOptions,
-    resolution: int,
+    wanted: dict[str, Any],
     path: Path,
 ) -> "xr.Dataset":
     """The label maps: those of an earlier, equal call if they are there, else sampled now and saved."""
     from dbviz.regions import sample, save
     from dbviz.regions.files import load_if_equal
-    from dbviz.regions.sampling import provenance
 
-    wanted = provenance(models, planes, resolution, options.margin)
+    resolution = wanted["resolution"]
     if (found := load_if_equal(path, wanted, confidence=options.shade)) is not None:
         say(f"Label maps of the same networks on the same plane found in {path}: not sampled again.")
         return found
@@ -171,6 +164,8 @@ def _draw(maps: "xr.Dataset", corners: "ImageSet", options: PlotOptions, path: P
     import matplotlib as mpl
 
     mpl.use("agg")
+    import matplotlib.pyplot as plt
+
     from dbviz.figures import RegionDisplay, save_figure
     from dbviz.scores import mean_agreement
 
@@ -185,7 +180,9 @@ def _draw(maps: "xr.Dataset", corners: "ImageSet", options: PlotOptions, path: P
         thumbnails=corners.pixels[maps.triplet.values[0]],
         agreement=agreement,
     )
-    return save_figure(display.figure_, path), agreement
+    saved = save_figure(display.figure_, path)
+    plt.close(display.figure_)
+    return saved, agreement
 
 
 def _report(maps: "xr.Dataset", agreement: dict[str, float]) -> dict[str, Any]:

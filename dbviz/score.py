@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import tyro
 
-from dbviz.console import output_directory, print_table, run_command, say
+from dbviz.console import file_name, output_directory, print_table, run_command, say
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
 
@@ -89,7 +89,7 @@ def _sampled(options: ScoreOptions, out: Path) -> tuple["xr.Dataset", str]:
     from dbviz.images import load_images
     from dbviz.regions import sample, save
     from dbviz.regions.files import load_if_equal
-    from dbviz.regions.sampling import provenance
+    from dbviz.regions.sampling import provenance, short_identity
     from dbviz.runs import default_preset, fit_specs, make_specs
     from dbviz.store import home_directory
     from dbviz.training import choose_device
@@ -105,9 +105,9 @@ def _sampled(options: ScoreOptions, out: Path) -> tuple["xr.Dataset", str]:
     seconds = announce(specs, images, device, home, preset)
     runs = {run.spec.name: run for run in fit_specs(specs, images, device=device, home=home, seconds=seconds)}
     planes = _planes(options, images.split(options.split), count)
-    name = "-".join([images.name, "+".join(options.arch), preset, options.planes, str(count)]).replace(":", "_")
-
     wanted = provenance(runs, planes, options.resolution, options.margin)
+    parts = [images.name, "+".join(options.arch), preset, options.planes, str(count)]
+    name = file_name([*parts, short_identity(wanted)])
     path = out / f"{name}.nc"
     if (maps := load_if_equal(path, wanted, confidence=False)) is not None:
         say(f"Label maps of the same networks on the same planes found in {path}: not sampled again.")

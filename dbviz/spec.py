@@ -58,7 +58,7 @@ class Recipe:
     """The peak of the schedule."""
     optimizer: Optimizer = "sgd"
     momentum: float = 0.9
-    """SGD's momentum (Nesterov's form); Adam ignores it."""
+    """SGD's, and that of SAM's steps; Adam ignores it."""
     weight_decay: float = 5e-4
     """L2 penalty for SGD, decoupled decay for Adam (AdamW); on every parameter."""
     batch_size: int = 128

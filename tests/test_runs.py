@@ -72,9 +72,12 @@ def test_a_run_notes_its_epochs_and_its_accuracy_in_fp32(small_images, tmp_path)
 
 def test_epochs_are_tested_in_the_recipes_precision_and_the_end_in_fp32(small_images, tmp_path, monkeypatch):
     used, logits = [], runs.logits
-    monkeypatch.setattr(
-        runs, "logits", lambda *a, precision="fp32", **k: used.append(precision) or logits(*a, precision=precision, **k)
-    )
+
+    def noting(*arguments, **options):
+        used.append(options.get("precision", "fp32"))
+        return logits(*arguments, **options)
+
+    monkeypatch.setattr(runs, "logits", noting)
     fit_tiny(small_images, tmp_path, precision="bf16")
     assert used == ["bf16", "bf16", "fp32"]
 

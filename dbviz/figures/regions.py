@@ -122,6 +122,9 @@ class RegionDisplay:
     def _draw_figure(
         self, colours: np.ndarray, shade: bool, thumbnails: np.ndarray | None, agreement: dict[str, float]
     ) -> None:
+        places = list(zip(self.archs, self.seeds, strict=True))
+        if twice := sorted({place for place in places if places.count(place) > 1}):
+            raise InputError(f"two models are {' seed '.join(twice[0])}: one panel would hide the other; select one")
         columns, rows = list(dict.fromkeys(self.archs)), list(dict.fromkeys(self.seeds))
         strip = 0.45 if thumbnails is not None else 0.0
         width = max((len(columns) + strip) * _PANEL + 0.6, 4.4)
@@ -136,14 +139,15 @@ class RegionDisplay:
         axes = body.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
         for panel in axes.flat:
             panel.set_visible(False)
-        for model, (arch, seed) in enumerate(zip(self.archs, self.seeds, strict=True)):
+        for model, (arch, seed) in enumerate(places):
             row, column = rows.index(seed), columns.index(arch)
             self._draw_panel(axes[row, column], model, colours, shade)
             axes[row, column].set_visible(True)
             axes[row, column].label_outer()
         for column, arch in enumerate(columns):
             agreed = f"\nseeds agree on {agreement[arch]:.1%}" if np.isfinite(agreement.get(arch, np.nan)) else ""
-            axes[0, column].set_title(f"{arch}{agreed}\n{axes[0, column].get_title()}", fontsize=8)
+            top = next(panel for panel in axes[:, column] if panel.get_visible())
+            top.set_title(f"{arch}{agreed}\n{top.get_title()}", fontsize=8)
         body.supxlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
         body.supylabel("distance across it", fontsize=7)
         patches = [Patch(color=colours[k], label=self.class_names[k]) for k in self._named_classes()]

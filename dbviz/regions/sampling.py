@@ -5,6 +5,7 @@ whole planes; every model sees a tile before the next is made, so memory holds o
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -28,7 +29,7 @@ from dbviz.training import choose_device
 from dbviz.training.device import evaluation_batch, kernels
 from dbviz.training.evaluation import evaluating
 
-__all__ = ["FORMAT", "Model", "provenance", "sample"]
+__all__ = ["FORMAT", "Model", "provenance", "sample", "short_identity"]
 
 FORMAT = 1
 """Version of the label maps' layout; files of a higher one are refused."""
@@ -230,6 +231,11 @@ def provenance(models: Mapping[str, Model], planes: PlaneSet, resolution: int, m
         "specs": json.dumps(specs),
         "weights": json.dumps({name: _fingerprint(model) for name, model in models.items()}),
     }
+
+
+def short_identity(provenance: dict[str, Any]) -> str:
+    """Eight hexadecimal digits that stand for a provenance in the name of a file."""
+    return hashlib.sha256(json.dumps(provenance, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _fingerprint(model: Model) -> str | None:
