@@ -39,6 +39,12 @@ def plot(*arguments: str) -> int:
     return plot_main([*basics, *arguments])
 
 
+def written(ending: str, stem: str = STEM) -> Path:
+    """The one file of that ending among the output; eight digits of its name stand for its provenance."""
+    (path,) = OUT.glob(f"{stem}-????????.{ending}")
+    return path
+
+
 def never(*_, **__):
     raise AssertionError("computed again")
 
@@ -51,7 +57,7 @@ def said(capsys) -> tuple[str, str]:
 def test_plot_trains_draws_and_writes_everything(capsys):
     assert plot() == 0
     out, _ = said(capsys)
-    assert sorted(path.name for path in OUT.iterdir()) == [f"{STEM}.json", f"{STEM}.nc", f"{STEM}.png"]
+    assert sorted(OUT.iterdir()) == [written("json"), written("nc"), written("png")]
     assert len(list(HOME.glob("*/metrics.json"))) == 2
 
     # the first line says what will be done, where and for how long
@@ -61,8 +67,8 @@ def test_plot_trains_draws_and_writes_everything(capsys):
     assert "2 to train, about" in first
 
     # a number printed is a number stored
-    numbers = json.loads((OUT / f"{STEM}.json").read_text())
-    maps = regions.load(OUT / f"{STEM}.nc")
+    numbers = json.loads(written("json").read_text())
+    maps = regions.load(written("nc"))
     stored = {path.parent.name: json.loads(path.read_text()) for path in HOME.glob("*/metrics.json")}
     assert numbers["test_accuracy"] == {name: one["test_accuracy"] for name, one in stored.items()}
     agreed = float((maps.labels[0] == maps.labels[1]).mean())
@@ -76,21 +82,20 @@ def test_plot_trains_draws_and_writes_everything(capsys):
     assert "--made up" in numbers["command"]
     assert maps.triplet.values.tolist() == [[3, 4, 5]]
     assert maps.labels.shape == (2, 1, 8, 8)
-    for name in (f"{STEM}.png", f"{STEM}.nc", f"{STEM}.json"):
-        assert str(OUT / name) in out
+    assert all(str(path) in out for path in OUT.iterdir())
 
 
 def test_plot_again_trains_and_samples_nothing_and_draws_the_same_bytes(capsys, monkeypatch):
     assert plot("--format", "pdf") == 0
-    figure = (OUT / f"{STEM}.pdf").read_bytes()
+    figure = written("pdf").read_bytes()
     trained = {path: path.stat().st_mtime_ns for path in HOME.glob("*/*")}
     for owner, name in ((runs, "train"), (runs, "seconds_per_run"), (regions, "sample")):
         monkeypatch.setattr(owner, name, never)
-    (OUT / f"{STEM}.pdf").unlink()
+    written("pdf").unlink()
     said(capsys)
     assert plot("--format", "pdf") == 0
     out, _ = said(capsys)
-    assert (OUT / f"{STEM}.pdf").read_bytes() == figure
+    assert written("pdf").read_bytes() == figure
     assert {path: path.stat().st_mtime_ns for path in HOME.glob("*/*")} == trained
     assert "all trained already" in out
     assert "not sampled again" in out
@@ -98,6 +103,7 @@ def test_plot_again_trains_and_samples_nothing_and_draws_the_same_bytes(capsys, 
 
 def test_plot_samples_again_what_is_asked_for_anew(monkeypatch):
     assert plot() == 0
+    first = written("nc")
     monkeypatch.setattr(runs, "train", never)
     sampled = []
     sample = regions.sample
@@ -107,7 +113,8 @@ def test_plot_samples_again_what_is_asked_for_anew(monkeypatch):
     assert plot("--resolution", "9", "--margin", "0.1", "--shade") == 0
     assert plot("--resolution", "9", "--margin", "0.1") == 0  # confidence more than needed
     assert sampled == [9, 9, 9]
-    (OUT / f"{STEM}.nc").write_bytes(b"damaged")
+    assert len(list(OUT.glob("*.nc"))) == 3  # none written over by a call that asks for something else
+    first.write_bytes(b"damaged")
     assert plot() == 0
     assert sampled == [9, 9, 9, 8]
 
@@ -155,7 +162,7 @@ def test_given_weights_are_drawn_and_nothing_is_trained(trained, capsys, monkeyp
     assert plot("--weights", "mine.safetensors") == 0
     out, _ = said(capsys)
     assert "nothing is trained" in out
-    maps = regions.load(OUT / "shapes-mine-quick-test-3-4-5.nc")
+    maps = regions.load(written("nc", "shapes-mine-quick-test-3-4-5"))
     assert maps.model.values.tolist() == ["mine"]
     accuracy = json.loads((trained.parent / "metrics.json").read_text())["test_accuracy"]
     assert maps.test_accuracy.values.tolist() == [accuracy]
