@@ -89,6 +89,7 @@ def _sampled(options: ScoreOptions, out: Path) -> tuple["xr.Dataset", str]:
     from dbviz.images import load_images
     from dbviz.regions import sample, save
     from dbviz.regions.files import load_if_equal
+    from dbviz.regions.plane import check_grid
     from dbviz.regions.sampling import provenance, short_identity
     from dbviz.runs import default_preset, fit_specs, make_specs
     from dbviz.store import home_directory
@@ -99,6 +100,7 @@ def _sampled(options: ScoreOptions, out: Path) -> tuple["xr.Dataset", str]:
     count = _TRIPLETS[preset] if options.triplets is None else options.triplets
     if count < 2 or (len(seeds) < 2 and len(options.arch) < 2):
         raise InputError("scores need at least two planes (--triplets) and two runs (--seeds, --arch)")
+    check_grid(options.resolution, options.margin)
     images = load_images(options.dataset, options.data_dir)
     specs = make_specs(options.arch, seeds, images=images, preset=preset, device=device, **options.changes())
     home = output_directory(home_directory(options.home))

@@ -91,8 +91,8 @@ def jackknife_estimate(
     half = float(stats.t.ppf(0.5 + level / 2, degrees)) * np.sqrt(total)
     return Estimate(
         value=value,
-        low=max(bounds[0], value - half),
-        high=min(bounds[1], value + half),
+        low=float(max(bounds[0], value - half)),
+        high=float(min(bounds[1], value + half)),
         level=level,
         triplets=triplets,
         runs=runs,
