@@ -122,7 +122,7 @@ def _render(
     axis = (np.arange(size) + 0.5) / size * 2 - 1
     across, down = axis[None, None, :], axis[None, :, None]
 
-    radius = 0.32 + 0.38 * place[:, 0, None, None]
+    radius = 0.5 + 0.3 * place[:, 0, None, None]
     reach = 1.05 - radius
     centre_x, centre_y = ((2 * place[:, i, None, None] - 1) * reach for i in (1, 2))
     angle = (2 * place[:, 3, None, None] - 1) * 0.6
@@ -134,7 +134,7 @@ def _render(
     picture = back[:, :, None, None] + (slope[:, 1:4, None, None] - 0.5) * 0.7 * ramp[:, None]
     for blob in np.split(blobs, 2, axis=1):
         spot = np.hypot(across - (2 * blob[:, 0, None, None] - 1), down - (2 * blob[:, 1, None, None] - 1))
-        picture = _paint(picture, spot - 0.12 - 0.2 * blob[:, 2, None, None], blob[:, 3:6], size)
+        picture = _paint(picture, spot - 0.06 - 0.1 * blob[:, 2, None, None], blob[:, 3:6], size)
 
     distance = np.empty_like(x)
     for label, signed_distance in enumerate(SHAPES.values()):
@@ -148,7 +148,7 @@ def _render(
     picture = _paint(picture, np.abs(offset - 0.3 * (bar[:, 2, None, None] - 0.5)) - width, bar[:, 3:6], size)
 
     grain = noise.random((len(picture), 2, *picture.shape[1:]), dtype=np.float32)
-    picture = picture + (grain[:, 0] - grain[:, 1]) * 0.22
+    picture = picture + (grain[:, 0] - grain[:, 1]) * 0.15
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
@@ -161,7 +161,7 @@ def _paint(
 
 
 def _contrasting(front: Float[np.ndarray, "n 3"], back: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-    """`front` moved away from `back` until they differ by at least .3 in some channel."""
+    """`front` moved away from `back` until they differ by at least .4 in some channel."""
     apart = front - back
     largest = np.abs(apart).max(axis=1, keepdims=True)
-    return np.clip(back + apart * np.maximum(1, 0.3 / np.maximum(largest, 1e-3)), 0, 1)
+    return np.clip(back + apart * np.maximum(1, 0.4 / np.maximum(largest, 1e-3)), 0, 1)
