@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,10 @@ def save(maps: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     compression = {"zlib": True, "complevel": 5, "shuffle": True}
     encoding = {name: compression for name in ("labels", "confidence") if name in maps}
-    buffer = io.BytesIO()
-    maps.to_netcdf(buffer, engine="h5netcdf", encoding=encoding)
-    content = buffer.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".maps-", dir=path.parent) as place:
+        maps.to_netcdf(Path(place) / "maps.nc", engine="h5netcdf", encoding=encoding)
+        content = (Path(place) / "maps.nc").read_bytes()
     write_whole(path, content + _seal(content))
     return path
 
