@@ -17,7 +17,7 @@ test-all: $(VENV)/.dev  ## every test
 lint: $(VENV)/.dev  ## what CI and pre-commit check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
 	rm -rf $(VENV) figures
