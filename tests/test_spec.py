@@ -223,9 +223,9 @@ def test_a_wrong_choice_in_python_is_answered_with_the_right_ones(name):
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_field_from_a_newer_release_is_refused(part):
-    message = rf"^{PARTS[part].__name__} has no field 'sam_radius': was it written by a newer dbviz\?$"
+    message = rf"^{PARTS[part].__name__} has no field 'of_the_future': was it written by a newer dbviz\?$"
     with pytest.raises(InputError, match=message):
-        RunSpec.from_dict(changed(part, "sam_radius", 0.01))
+        RunSpec.from_dict(changed(part, "of_the_future", 0.01))
 
 
 @pytest.mark.parametrize(("part", "name"), [("", "dataset"), ("", "arch"), ("", "recipe"), ("recipe", "epochs")])
