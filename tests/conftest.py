@@ -1,8 +1,13 @@
 """Shared fixtures; array shapes named in annotations are checked while the tests run."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+# Before torch is imported, here and in the processes that tests start: two threads beside another busy process wait for
+# each other and make the suite many times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import matplotlib as mpl
 import numpy as np

@@ -1,0 +1,48 @@
+"""Figures of scores: values, intervals and names stand where they are said to."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from dbviz.figures import plot_distributions, plot_estimates, plot_matrix
+from dbviz.scores import Estimate
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def estimate(value: float) -> Estimate:
+    variances: dict[str, Any] = {"run_variance": 0.0, "triplet_variance": 0.0}
+    return Estimate(value=value, low=value - 0.1, high=value + 0.05, triplets=9, runs=(3,), **variances)
+
+
+def test_the_matrix_shows_values_and_intervals_and_leaves_out_what_is_missing():
+    matrix = {("a", "a"): estimate(0.8), ("a", "b"): estimate(0.5), ("b", "a"): estimate(0.5)}
+    ax = plot_matrix(matrix, ["a", "b"], label="score")
+    shown = np.ma.filled(np.ma.asarray(ax.images[0].get_array()), np.nan)
+    assert np.array_equal(shown, [[0.8, 0.5], [0.5, np.nan]], equal_nan=True)
+    texts = {(round(t.get_position()[0]), round(t.get_position()[1]), t.get_text()) for t in ax.texts}
+    assert {(0, 0, "0.80"), (0, 0, "[0.70, 0.85]"), (1, 0, "0.50"), (0, 1, "0.50")} <= texts
+    assert len(ax.texts) == 6
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_estimates_are_points_with_their_intervals():
+    ax = plot_estimates({"a": estimate(0.8), "b": estimate(0.4)}, label="fragments")
+    (points, _, (bars,)) = ax.containers[0]
+    assert points.get_ydata().tolist() == [0.8, 0.4]
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert np.allclose(ends, [[0.7, 0.85], [0.3, 0.45]])
+    assert ax.get_ylabel() == "fragments"
+
+
+def test_distributions_mark_median_and_quartiles():
+    ax = plot_distributions({"a": np.array([0.0, 0.25, 0.5, 0.75, 1.0])})
+    quartiles, median = ax.lines
+    assert np.asarray(quartiles.get_ydata()).tolist() == [0.25, 0.75]
+    assert np.asarray(median.get_ydata()).tolist() == [0.5]
