@@ -20,7 +20,8 @@ def announce(
     missing = unfinished(specs, home)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     how = f"preset {preset}, {specs[0].recipe.precision}, on {where}"
-    what = f"{len(specs)} networks ({', '.join(_described(specs))}), {how}"
+    plural = "network" if len(specs) == 1 else "networks"
+    what = f"{len(specs)} {plural} ({', '.join(_described(specs))}), {how}"
     if not missing:
         say(f"{images.name}: {what}: all trained already, in {home}.")
         return {}
