@@ -44,3 +44,8 @@ def test_what_cannot_be_reached_is_said():
         plan(pilot(float("nan"), 1e-4), 0.01)
     with pytest.raises(InputError, match="above 0"):
         plan(pilot(1e-4, 1e-4), 0.0)
+
+
+def test_the_variance_over_runs_falls_as_their_number_grows():
+    # four times the pilot's four runs: 1e-4 / 4; Student, 15 degrees of freedom: 2.1314495
+    assert expected_half_width(pilot(1e-4, 0.0), 16, 50) == pytest.approx(2.1314495 * 0.005)
