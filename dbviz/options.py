@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from dbviz.errors import InputError
-from dbviz.spec import Seeds
+from dbviz.spec import Mode, Optimizer, Seeds
 
 __all__ = ["TrainingOptions", "parse_seeds"]
 
@@ -31,6 +31,12 @@ class TrainingOptions:
     """cifar10, cifar100, svhn, or shapes (built in)."""
     preset: Literal["quick", "standard", "paper"] | None = None
     """quick: minutes on a CPU; standard: for a modern GPU; paper: as published. Default: quick on a CPU."""
+    optimizer: tuple[Optimizer, ...] = ()
+    """Instead of the preset's, each with the learning rate that suits it; several are compared."""
+    mode: tuple[Mode, ...] = ("plain",)
+    """Training modes; several are compared. adversarial: PGD; distil-soft and distil-hard need --teacher."""
+    teacher: str | None = None
+    """The run that distillation learns from: its directory's name in --home, or its identity."""
     width: int | None = None
     """The architecture's own width, instead of the preset's."""
     train_size: int | None = None
@@ -59,8 +65,27 @@ class TrainingOptions:
             raise InputError("with all three streams fixed every run is the same: give one seed in --seeds")
         return seeds
 
-    def changes(self) -> dict[str, Any]:
-        """The fields of spec and recipe that differ from the preset."""
+    def variants(self) -> list[dict[str, Any]]:
+        """For each way of training asked for, the fields of spec and recipe that differ from the preset.
+
+        Raises:
+            InputError: a distillation without a teacher, a teacher without one, or something given twice.
+        """
+        for name, values in {"--arch": self.arch, "--optimizer": self.optimizer, "--mode": self.mode}.items():
+            if repeated := sorted({value for value in values if values.count(value) > 1}):
+                raise InputError(f"{name} {repeated[0]} is given twice: give each once")
+        distils = [mode.startswith("distil") for mode in self.mode]
+        if any(distils) and self.teacher is None:
+            raise InputError("distillation needs a teacher: give --teacher RUN, the name of a finished run in --home")
+        if self.teacher is not None and not any(distils):
+            raise InputError("--teacher goes with --mode distil-soft or distil-hard")
+        return [
+            self._fixed() | optimizer | {"mode": mode} | ({"teacher": self.teacher} if distil else {})
+            for optimizer in ([{"optimizer": name} for name in self.optimizer] or [{}])
+            for mode, distil in zip(self.mode, distils, strict=True)
+        ]
+
+    def _fixed(self) -> dict[str, Any]:
         given = {"width": self.width, "train_size": self.train_size, "epochs": self.epochs}
         return {name: value for name, value in given.items() if value is not None} | (
             {"deterministic": False} if self.fast else {}

@@ -15,9 +15,9 @@ from dbviz.options import TrainingOptions
 if TYPE_CHECKING:
     import xarray as xr
 
-    from dbviz.images import Images, ImageSet
+    from dbviz.images import ImageSet
     from dbviz.regions import PlaneSet
-    from dbviz.spec import RunSpec
+    from dbviz.wanted import Wanted
 
 __all__ = ["PlotOptions", "main"]
 
@@ -59,58 +59,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plot(options: PlotOptions) -> None:
-    seeds = options.run_seeds()
     out = output_directory(options.out)
 
-    from dbviz.images import load_images
     from dbviz.regions.plane import check_grid
     from dbviz.regions.planeset import PlaneSet, draw_planes
     from dbviz.regions.sampling import provenance, short_identity
     from dbviz.results import write_result
-    from dbviz.runs import default_preset, make_specs
-    from dbviz.training import choose_device
+    from dbviz.wanted import fit_wanted, wanted
 
-    device = choose_device(options.device)
-    preset = options.preset or default_preset(device)
-    resolution = _RESOLUTION[preset] if options.resolution is None else options.resolution
+    asked = wanted(options)
+    images = asked.images
+    resolution = _RESOLUTION[asked.preset] if options.resolution is None else options.resolution
     check_grid(resolution, options.margin)
-    images = load_images(options.dataset, options.data_dir)
-    specs = make_specs(options.arch, seeds, images=images, preset=preset, device=device, **options.changes())
     corners = images.split(options.split)
     planes = (
         PlaneSet.of(corners, [options.triplet])
         if options.triplet
         else draw_planes(corners, 1, seed=options.triplet_seed)
     )
-    models = (
-        _given(options, specs, images, device) if options.weights else _trained(options, specs, images, device, preset)
-    )
-    wanted = provenance(models, planes, resolution, options.margin)
+    models = _given(options, asked) if options.weights else {run.spec.name: run for run in fit_wanted(asked, options)}
+    source = provenance(models, planes, resolution, options.margin)
     drawn = models if options.weights else options.arch
-    parts = [images.name, "+".join(drawn), preset, options.split, *map(str, planes.triplets[0])]
-    name = file_name([*parts, short_identity(wanted)])
-    maps = _label_maps(models, planes, images.test, options, wanted, out / f"{name}.nc")
+    parts = [images.name, "+".join(drawn), asked.preset, options.split, *map(str, planes.triplets[0])]
+    name = file_name([*parts, short_identity(source)])
+    maps = _label_maps(models, planes, images.test, options, source, out / f"{name}.nc")
     figure, agreement = _draw(maps, corners, options, out / f"{name}.{options.format}")
     numbers = _report(maps, agreement)
-    write_result(out / f"{name}.json", {"label_maps": f"{name}.nc", **numbers}, device=device)
+    write_result(out / f"{name}.json", {"label_maps": f"{name}.nc", **numbers}, device=asked.device)
     say(f"Figure:     {figure}\nLabel maps: {out / f'{name}.nc'}\nNumbers:    {out / f'{name}.json'}")
 
 
-def _trained(
-    options: PlotOptions, specs: list["RunSpec"], images: "Images", device: Any, preset: str
-) -> dict[str, Any]:
-    """The runs asked for, by their names."""
-    from dbviz.announcement import announce
-    from dbviz.runs import fit_specs
-    from dbviz.store import home_directory
-
-    home = output_directory(home_directory(options.home))
-    seconds = announce(specs, images, device, home, preset)
-    runs = fit_specs(specs, images, device=device, home=home, seconds=seconds)
-    return {run.spec.name: run for run in runs}
-
-
-def _given(options: PlotOptions, specs: list["RunSpec"], images: "Images", device: Any) -> dict[str, Any]:
+def _given(options: PlotOptions, asked: "Wanted") -> dict[str, Any]:
     """The networks of --weights, by their files' names."""
     from dbviz.models.build import construct
     from dbviz.store import load_weights
@@ -121,10 +100,11 @@ def _given(options: PlotOptions, specs: list["RunSpec"], images: "Images", devic
         raise InputError("two --weights files have the same name: rename one, since panels are named by them")
     models = {}
     for path in options.weights:
-        model = construct(options.arch[0], len(images.class_names), specs[0].width, images.image_shape)
+        classes, shape = len(asked.images.class_names), asked.images.image_shape
+        model = construct(options.arch[0], classes, asked.specs[0].width, shape)
         load_weights(model, path)
-        models[path.stem] = model.to(device).eval()
-    say(f"Drawing {len(models)} given networks, {options.arch[0]}, on {device}; nothing is trained.")
+        models[path.stem] = model.to(asked.device).eval()
+    say(f"Drawing {len(models)} given networks, {options.arch[0]}, on {asked.device}; nothing is trained.")
     return models
 
 
@@ -160,20 +140,17 @@ def _test_accuracy(model: Any, test: "ImageSet") -> float:
 
 
 def _draw(maps: "xr.Dataset", corners: "ImageSet", options: PlotOptions, path: Path) -> tuple[Path, dict[str, float]]:
-    """Draws and saves the figure; its path, and the agreement of each architecture's seeds."""
+    """Draws and saves the figure; its path, and the agreement of each network's seeds."""
     import matplotlib as mpl
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
     from dbviz.figures import RegionDisplay, save_figure
-    from dbviz.scores import mean_agreement
+    from dbviz.scores import groups, mean_agreement
 
-    agreement = {
-        str(arch): mean_agreement(group.labels.isel(plane=0).values)
-        for arch, group in maps.groupby("arch")
-        if group.sizes["model"] > 1
-    }
+    labels = maps.labels.isel(plane=0).values
+    agreement = {name: mean_agreement(labels[runs]) for name, runs in groups(maps).items() if len(runs) > 1}
     display = RegionDisplay.from_maps(maps.isel(plane=0)).plot(
         palette=options.palette,
         shade=options.shade,
@@ -187,17 +164,17 @@ def _draw(maps: "xr.Dataset", corners: "ImageSet", options: PlotOptions, path: P
 
 def _report(maps: "xr.Dataset", agreement: dict[str, float]) -> dict[str, Any]:
     """Prints the table; the same numbers for the result file."""
+    from dbviz.scores import networks
+
     rows, first_of = [], set()
-    for model in maps.model.values:
-        one = maps.sel(model=model)
-        arch, accuracy = str(one.arch.values), float(one.test_accuracy)
-        agreed = f"{agreement[arch]:.1%}" if arch in agreement and arch not in first_of else ""
-        first_of.add(arch)
-        rows.append([arch, str(one.seed.values), f"{accuracy:.2%}" if accuracy == accuracy else "", agreed])
+    for name, seed, accuracy in zip(networks(maps), maps.seed.values, maps.test_accuracy.values, strict=True):
+        agreed = f"{agreement[name]:.1%}" if name in agreement and name not in first_of else ""
+        first_of.add(name)
+        rows.append([name, str(seed), f"{accuracy:.2%}" if accuracy == accuracy else "", agreed])
     planes = "triplet " + " ".join(map(str, maps.triplet.values[0]))
     print_table(
         f"{maps.attrs['dataset']} {maps.attrs['split']}, {planes}",
-        ["architecture", "seed", "test accuracy", "agreement of its seeds on this plane"],
+        ["network", "seed", "test accuracy", "agreement of its seeds on this plane"],
         rows,
     )
     return {

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from dbviz import store
-from dbviz.errors import InputError
+from dbviz.errors import InputError, unknown_name
 from dbviz.images import DeviceBatches, Images, ImageSet, load_images
 from dbviz.models.build import arch_name, build, definition_of
+from dbviz.models.nudge import nudge
 from dbviz.progress import progress_bar
-from dbviz.spec import RunSpec, Seeds
+from dbviz.spec import OPTIMIZERS, RunSpec, Seeds
 from dbviz.store import Run
 from dbviz.training import accuracy, choose_device, default_precision, logits, preset_spec, train
 from dbviz.training.objective import make_objective
@@ -46,7 +47,7 @@ def fit(
         dataset: a name that `dbviz.load_images` knows, or `Images` made from a user's arrays.
         preset: quick, standard or paper; by default quick on a CPU and standard on a GPU.
         changes: fields of `RunSpec` (`width`, `train_size`, `teacher`) or `Recipe` (`epochs`, `learning_rate`, ...)
-            that differ from the preset.
+            that differ from the preset; another `optimizer` brings its own learning rate and decay.
 
     Returns:
         All runs, architecture by architecture and, in each, seed by seed.
@@ -75,6 +76,9 @@ def make_specs(
     preset = preset or default_preset(device)
     seeds = list(seeds)
     named = [arch if isinstance(arch, str) else arch_name(arch) for arch in archs]
+    optimizer = changes.pop("optimizer", None)
+    if optimizer not in (None, *OPTIMIZERS):
+        raise unknown_name("optimizer", optimizer, OPTIMIZERS)
     return [
         _changed(
             preset_spec(
@@ -84,6 +88,7 @@ def make_specs(
                 seeds=seed if isinstance(seed, Seeds) else Seeds.all(int(seed)),
                 precision=default_precision(device),
                 definition=definition_of(name),
+                optimizer=optimizer,
             ),
             images.train,
             changes,
@@ -157,7 +162,7 @@ def _train_locked(
 
 def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_batch: Callable[[int], None]) -> None:
     store.begin(spec, home, device)
-    model = build(spec.arch, len(images.class_names), spec.width, spec.seeds.init, image_shape=images.image_shape)
+    model = _initial(spec, images)
     model.to(device)
     batches = DeviceBatches.of(images.train.first(spec.train_size), spec.recipe, spec.seeds, device)
     start, epochs = store.last_checkpoint(spec, home) or (None, [])
@@ -173,15 +178,25 @@ def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_b
     for checkpoint in train(model, batches, spec.recipe, spec.seeds, objective=objective, start=start, **watched):
         epochs.append(checkpoint.metrics)
         store.save_checkpoint(spec, home, checkpoint, epochs)
+    tested = logits(model, images.test, device)
     store.finish(
         spec,
         home,
         model,
         epochs,
-        test_accuracy=accuracy(logits(model, images.test, device), images.test),
+        test_accuracy=accuracy(tested, images.test),
+        test_logits=tested,
         class_count=len(images.class_names),
         image_shape=images.image_shape,
     )
+
+
+def _initial(spec: RunSpec, images: Images) -> nn.Module:
+    """The network before its first step."""
+    model = build(spec.arch, len(images.class_names), spec.width, spec.seeds.init, image_shape=images.image_shape)
+    if spec.seeds.nudge is not None:
+        nudge(model, spec.seeds.nudge)
+    return model
 
 
 def _changed(spec: RunSpec, train: ImageSet, changes: dict[str, Any]) -> RunSpec:

@@ -63,8 +63,7 @@ def _score(options: ScoreOptions) -> None:
     out = output_directory(options.out)
     maps, name = _read(options) if options.files else _sampled(options, out)
 
-    from dbviz.scores import fragmentation, reproducibility_matrix
-    from dbviz.scores.reproducibility import groups
+    from dbviz.scores import fragmentation, groups, reproducibility_matrix
 
     archs = list(groups(maps))
     matrix = reproducibility_matrix(maps, inside=options.inside)
@@ -83,35 +82,25 @@ def _read(options: ScoreOptions) -> tuple["xr.Dataset", str]:
 
 def _sampled(options: ScoreOptions, out: Path) -> tuple["xr.Dataset", str]:
     """The label maps of the runs asked for, trained and sampled where they are not there yet."""
-    seeds = options.run_seeds()
-
-    from dbviz.announcement import announce
-    from dbviz.images import load_images
     from dbviz.regions import sample, save
     from dbviz.regions.files import load_if_equal
     from dbviz.regions.plane import check_grid
     from dbviz.regions.sampling import provenance, short_identity
-    from dbviz.runs import default_preset, fit_specs, make_specs
-    from dbviz.store import home_directory
-    from dbviz.training import choose_device
+    from dbviz.wanted import fit_wanted, wanted
 
-    device = choose_device(options.device)
-    preset = options.preset or default_preset(device)
+    asked = wanted(options)
+    images, preset = asked.images, asked.preset
     count = _TRIPLETS[preset] if options.triplets is None else options.triplets
-    if count < 2 or (len(seeds) < 2 and len(options.arch) < 2):
+    if count < 2 or len(asked.specs) < 2:
         raise InputError("scores need at least two planes (--triplets) and two runs (--seeds, --arch)")
     check_grid(options.resolution, options.margin)
-    images = load_images(options.dataset, options.data_dir)
-    specs = make_specs(options.arch, seeds, images=images, preset=preset, device=device, **options.changes())
-    home = output_directory(home_directory(options.home))
-    seconds = announce(specs, images, device, home, preset)
-    runs = {run.spec.name: run for run in fit_specs(specs, images, device=device, home=home, seconds=seconds)}
+    runs = {run.spec.name: run for run in fit_wanted(asked, options)}
     planes = _planes(options, images.split(options.split), count)
-    wanted = provenance(runs, planes, options.resolution, options.margin)
+    source = provenance(runs, planes, options.resolution, options.margin)
     parts = [images.name, "+".join(options.arch), preset, options.planes, str(count)]
-    name = file_name([*parts, short_identity(wanted)])
+    name = file_name([*parts, short_identity(source)])
     path = out / f"{name}.nc"
-    if (maps := load_if_equal(path, wanted, confidence=False)) is not None:
+    if (maps := load_if_equal(path, source, confidence=False)) is not None:
         say(f"Label maps of the same networks on the same planes found in {path}: not sampled again.")
         return maps, name
     say(f"Sampling {len(runs)} networks on {count} planes of {options.resolution} x {options.resolution} points.")

@@ -13,13 +13,15 @@ from typing import Any, Literal
 
 from dbviz.errors import InputError
 
-__all__ = ["Recipe", "RunSpec", "Seeds"]
+__all__ = ["MODES", "OPTIMIZERS", "Mode", "Optimizer", "Recipe", "RunSpec", "Seeds"]
 
 Optimizer = Literal["sgd", "adam", "sam"]
 Schedule = Literal["constant", "steps", "one-cycle"]
 Augmentation = Literal["none", "crop-flip"]
 Mode = Literal["plain", "mixup", "cutmix", "adversarial", "distil-soft", "distil-hard"]
 Precision = Literal["fp32", "bf16"]
+OPTIMIZERS: tuple[Optimizer, ...] = typing.get_args(Optimizer)
+MODES: tuple[Mode, ...] = typing.get_args(Mode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +34,12 @@ class Seeds:
     """The order of the training images, a stream an epoch."""
     augment: int = 0
     """Crops, flips and dropout, a stream an epoch."""
+    nudge: int | None = None
+    """Chooses one initial weight that is multiplied by 1.001 (Summers & Dinneen 2021); None leaves all as they are."""
 
     def __post_init__(self) -> None:
         for name, seed in dataclasses.asdict(self).items():
-            _require(seed >= 0, f"seeds.{name}", seed, "a whole number of at least 0")
+            _require(seed is None or seed >= 0, f"seeds.{name}", seed, "a whole number of at least 0")
 
     @classmethod
     def all(cls, seed: int) -> "Seeds":
@@ -43,9 +47,9 @@ class Seeds:
         return cls(init=seed, order=seed, augment=seed)
 
     def __str__(self) -> str:
-        if self.init == self.order == self.augment:
-            return str(self.init)
-        return f"{self.init}.{self.order}.{self.augment}"
+        one = self.init == self.order == self.augment
+        text = str(self.init) if one else f"{self.init}.{self.order}.{self.augment}"
+        return text if self.nudge is None else f"{text}-nudge{self.nudge}"
 
 
 @dataclass(frozen=True, kw_only=True)

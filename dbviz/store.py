@@ -5,12 +5,14 @@
         environment.json     with what
         resume.safetensors   while it trains: the last epoch's checkpoint with the metrics up to there
         weights.safetensors  once it is trained
+        test_logits.safetensors  what it then says of every test image
         metrics.json         written last: its presence says that the run is finished
 
 Every file is written beside its place and moved there whole. Tensor files carry a digest of their contents.
 """
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import os
@@ -38,6 +40,7 @@ __all__ = [
     "digest",
     "find",
     "find_by_identity",
+    "find_by_name",
     "finish",
     "home_directory",
     "last_checkpoint",
@@ -80,6 +83,15 @@ class Run:
         """Digest of the weights, as written with them; see `digest`."""
         with _opened(self.weights) as file:
             return _metadata(file).get("digest", "")
+
+    def test_logits(self) -> Tensor:
+        """The network's outputs (n, k) for every test image, evaluated in fp32 right after the last epoch.
+
+        Raises:
+            InputError: they are absent or damaged.
+        """
+        tensors, _ = load_tensors(self.directory / "test_logits.safetensors")
+        return tensors["logits"]
 
     def model(self, device: torch.device | str = "cpu") -> nn.Module:
         """The trained network, in evaluation mode.
@@ -141,6 +153,30 @@ def find_by_identity(identity: str, home: Path) -> Run:
     raise InputError(f"no finished run of identity {identity[:10]} in {home}: train it first, or give its --home")
 
 
+def find_by_name(name: str, home: Path) -> Run:
+    """The finished run whose directory has this name, or whose identity begins with it.
+
+    Raises:
+        InputError: there is none, there are several, or its files are damaged.
+    """
+    found = [
+        path.parent
+        for path in home.glob("*/metrics.json")
+        if path.parent.name == name or _identity(path).startswith(name)
+    ]
+    if len(found) != 1:
+        near = ", ".join(difflib.get_close_matches(name, [path.parent.name for path in home.glob("*/metrics.json")]))
+        said = f"{len(found)} finished runs are" if found else "no finished run is"
+        raise InputError(f"{said} called {name!r} in {home}: give a run's whole name{f' ({near}?)' if near else ''}")
+    spec = RunSpec.from_dict(_read_json(found[0] / "spec.json"))
+    return find_by_identity(spec.identity, home)
+
+
+def _identity(path: Path) -> str:
+    """The identity's first ten digits, from the name of the run's directory."""
+    return path.parent.name.rpartition("-")[2]
+
+
 @contextmanager
 def locked(spec: RunSpec, home: Path, *, wait: bool = True) -> Iterator[bool]:
     """Holds the run's directory against other processes; the lock of a killed process is free at once.
@@ -193,12 +229,14 @@ def finish(
     epochs: list[EpochMetrics],
     *,
     test_accuracy: float,
+    test_logits: Tensor,
     class_count: int,
     image_shape: tuple[int, int, int],
 ) -> None:
     """Writes the weights, then the metrics that mark the run as finished, and drops the resume state."""
     directory = home / spec.name
     save_tensors(directory / "weights.safetensors", model.state_dict(), {"spec": spec.identity})
+    save_tensors(directory / "test_logits.safetensors", {"logits": test_logits}, {"spec": spec.identity})
     metrics = {
         "test_accuracy": test_accuracy,
         "class_count": class_count,

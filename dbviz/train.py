@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbviz.console import duration, output_directory, print_table, run_command, say
+from dbviz.console import duration, print_table, run_command, say
 from dbviz.options import TrainingOptions
 
 __all__ = ["TrainOptions", "main"]
@@ -24,34 +24,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(options: TrainOptions) -> None:
-    seeds = options.run_seeds()
+    from dbviz.naming import network_names
+    from dbviz.wanted import fit_wanted, wanted
 
-    from dbviz.announcement import announce
-    from dbviz.images import load_images
-    from dbviz.runs import default_preset, fit_specs, make_specs
-    from dbviz.store import home_directory
-    from dbviz.training import choose_device
-
-    device = choose_device(options.device)
-    preset = options.preset or default_preset(device)
-    images = load_images(options.dataset, options.data_dir)
-    specs = make_specs(options.arch, seeds, images=images, preset=preset, device=device, **options.changes())
-    home = output_directory(home_directory(options.home))
-    seconds = announce(specs, images, device, home, preset)
-    runs = fit_specs(specs, images, device=device, home=home, seconds=seconds)
+    asked = wanted(options)
+    runs = fit_wanted(asked, options)
+    train = asked.images.train
     rows = [
         [
-            run.spec.arch,
+            name,
             str(run.spec.seeds),
             f"{run.test_accuracy:.2%}",
             f"{run.epochs[-1].train_accuracy:.2%}",
             duration(run.seconds),
-            f"{len(run.epochs) * len(images.train.first(run.spec.train_size)) / run.seconds:,.0f}",
+            f"{len(run.epochs) * len(train.first(run.spec.train_size)) / run.seconds:,.0f}",
         ]
-        for run in runs
+        for name, run in zip(network_names(asked.specs), runs, strict=True)
     ]
-    columns = ["architecture", "seed", "test accuracy", "training accuracy", "time", "images/s"]
-    print_table(f"{images.name}, preset {preset}", columns, rows)
+    columns = ["network", "seed", "test accuracy", "training accuracy", "time", "images/s"]
+    print_table(f"{asked.images.name}, preset {asked.preset}", columns, rows)
     say("\n".join(["Runs:", *(f"  {run.directory}" for run in runs)]))
 
 

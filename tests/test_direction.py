@@ -10,7 +10,7 @@ import dbviz
 
 LINE = [
     ["errors", "streams"],
-    ["spec"],
+    ["naming", "spec"],
     ["images"],
     ["models"],
     ["training"],
@@ -21,7 +21,7 @@ LINE = [
     ["scores"],
     ["figures"],
     ["console", "options"],
-    ["announcement"],
+    ["announcement", "wanted"],
     ["commands"],
 ]
 """From left to right; what stands in one place is free to use each other. Commands are what `python -m dbviz` lists."""

@@ -1,5 +1,6 @@
 """Runs: trained once, found again, told apart, and continued after a kill as if nothing had happened."""
 
+import copy
 import os
 import shlex
 import signal
@@ -85,6 +86,39 @@ def test_epochs_are_tested_in_the_recipes_precision_and_the_end_in_fp32(small_im
 def test_each_seed_alone_makes_another_network(small_images, tmp_path):
     seeds = [Seeds(), Seeds(init=1), Seeds(order=1), Seeds(augment=1)]
     assert len({run.fingerprint for run in fit_tiny(small_images, tmp_path, seeds=seeds)}) == 4
+
+
+def test_a_nudged_run_differs_from_its_sibling_in_one_initial_weight(small_images, tmp_path, monkeypatch):
+    begun = []
+    real = runs.train
+    monkeypatch.setattr(
+        runs, "train", lambda model, *a, **k: begun.append(copy.deepcopy(model)) or real(model, *a, **k)
+    )
+    plain, nudged = fit_tiny(small_images, tmp_path, seeds=[Seeds.all(3), Seeds(init=3, order=3, augment=3, nudge=0)])
+    pairs = zip(begun[0].parameters(), begun[1].parameters(), strict=True)
+    ratios = torch.cat([(after / before)[after != before].flatten() for before, after in pairs])
+    assert ratios.tolist() == pytest.approx([1.001], rel=1e-6)
+    assert weights(plain) != weights(nudged)
+    assert nudged.spec.name.partition("-s")[2].startswith("3-nudge0-")
+
+
+@pytest.mark.parametrize(
+    ("arch", "optimizer", "rate"),
+    [
+        ("resnet18", "adam", 1e-3),
+        ("vgg19", "adam", 2e-3),
+        ("resnet18", "sam", 0.05),
+        ("vit", "sgd", 0.02),
+        ("vit", "adam", 1e-3),
+        ("mlp_mixer", "adam", 1e-3),
+    ],
+)
+def test_an_optimizer_brings_its_published_rate(arch, optimizer, rate, small_images):
+    options = {"images": small_images, "preset": "paper", "device": CPU, "train_size": 64}
+    (spec,) = make_specs([arch], [0], **options, optimizer=optimizer)
+    assert (spec.recipe.optimizer, spec.recipe.learning_rate) == (optimizer, rate)
+    (given,) = make_specs([arch], [0], **options, optimizer=optimizer, learning_rate=0.5)
+    assert given.recipe.learning_rate == 0.5
 
 
 def test_training_again_elsewhere_gives_the_same_bytes(small_images, tmp_path):

@@ -112,7 +112,12 @@ def test_the_defaults_stay_what_they_were_when_runs_were_stored():
     }
     spec = RunSpec(dataset="shapes", arch="vit", recipe=Recipe(epochs=1, learning_rate=0.1)).to_dict()
     assert spec["recipe"] | frozen == spec["recipe"]
-    unset = {"width": None, "definition": None, "train_size": None, "seeds": {"init": 0, "order": 0, "augment": 0}}
+    unset = {
+        "width": None,
+        "definition": None,
+        "train_size": None,
+        "seeds": {"init": 0, "order": 0, "augment": 0, "nudge": None},
+    }
     assert spec | unset == spec
 
 

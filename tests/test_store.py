@@ -40,12 +40,14 @@ def network() -> nn.Module:
     return store.construct("fcnet", 10, 16, (3, 32, 32))
 
 
+LOGITS = torch.arange(40.0).view(4, 10)
+
+
 def finished(home: Path) -> Path:
     """A finished run of `SPEC`; its directory."""
     store.begin(SPEC, home, CPU)
-    store.finish(
-        SPEC, home, network(), [epoch(1), epoch(2)], test_accuracy=0.5, class_count=10, image_shape=(3, 32, 32)
-    )
+    tested = {"test_accuracy": 0.5, "test_logits": LOGITS, "class_count": 10, "image_shape": (3, 32, 32)}
+    store.finish(SPEC, home, network(), [epoch(1), epoch(2)], **tested)
     return home / SPEC.name
 
 
@@ -284,9 +286,23 @@ def test_a_finished_run_is_found_with_what_was_noted(tmp_path):
     assert run.fingerprint == digest(load_tensors(directory / "weights.safetensors")[0])
     assert digest(run.model().state_dict()) == run.fingerprint
     assert not run.model().training
+    assert torch.equal(run.test_logits(), LOGITS)
     assert json.loads((directory / "spec.json").read_text()) == SPEC.to_dict()
     environment = json.loads((directory / "environment.json").read_text())
     assert environment["packages"]["torch"] == metadata.version("torch")
+
+
+@pytest.mark.parametrize("called", ["name", "identity", "start of the identity"])
+def test_a_run_is_found_by_its_name(called, tmp_path):
+    directory = finished(tmp_path)
+    name = {"name": directory.name, "identity": SPEC.identity[:10]}.get(called, SPEC.identity[:6])
+    assert store.find_by_name(name, tmp_path) == store.find(SPEC, tmp_path)
+
+
+def test_a_name_that_no_run_has_suggests_the_nearest(tmp_path):
+    name = finished(tmp_path).name
+    with pytest.raises(InputError, match=rf"no finished run is called '{name}x' in .*\({name}\?\)"):
+        store.find_by_name(f"{name}x", tmp_path)
 
 
 def test_another_spec_is_another_run(tmp_path):
@@ -311,8 +327,17 @@ def test_a_run_is_unfinished_until_its_metrics_are_written(tmp_path, monkeypatch
     store.save_checkpoint(SPEC, tmp_path, Checkpoint(metrics=epoch(1), tensors={"a": torch.ones(1)}), [epoch(1)])
     monkeypatch.setattr(store, "write_whole", recording)
     with pytest.raises(OSError, match="No space"):
-        store.finish(SPEC, tmp_path, network(), [epoch(1)], test_accuracy=0.5, class_count=10, image_shape=(3, 32, 32))
-    assert written == ["weights.safetensors"]
+        store.finish(
+            SPEC,
+            tmp_path,
+            network(),
+            [epoch(1)],
+            test_accuracy=0.5,
+            test_logits=torch.zeros(4, 10),
+            class_count=10,
+            image_shape=(3, 32, 32),
+        )
+    assert written == ["weights.safetensors", "test_logits.safetensors"]
     assert store.find(SPEC, tmp_path) is None
     assert store.last_checkpoint(SPEC, tmp_path) is not None
 
@@ -327,6 +352,7 @@ def test_finishing_drops_the_resume_state_and_beginning_what_was_half_written(tm
         "environment.json",
         "metrics.json",
         "spec.json",
+        "test_logits.safetensors",
         "weights.safetensors",
     ]
 

@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 
 from dbviz.errors import InputError
 from dbviz.figures.palette import class_colours
+from dbviz.scores.networks import networks
 
 __all__ = ["RegionDisplay"]
 
@@ -33,7 +34,7 @@ class RegionDisplay:
 
     Attributes:
         figure_: the figure drawn on.
-        axes_: array (seed, arch) of axes.
+        axes_: array (seed, network) of axes.
         images_: one `AxesImage` a model.
         anchors_: for each model the markers of the three images.
     """
@@ -46,7 +47,7 @@ class RegionDisplay:
     triplet: Int64[np.ndarray, " corner"]
     triplet_label: Int64[np.ndarray, " corner"]
     class_names: tuple[str, ...]
-    archs: tuple[str, ...]
+    networks: tuple[str, ...]
     seeds: tuple[str, ...]
     test_accuracy: Float64[np.ndarray, " model"]
     figure_: Any = field(default=None, init=False)
@@ -78,7 +79,7 @@ class RegionDisplay:
             triplet=maps.triplet.values,
             triplet_label=maps.triplet_label.values,
             class_names=names + tuple(f"class {k}" for k in range(len(names), known)),
-            archs=tuple(np.atleast_1d(maps.arch.values)),
+            networks=tuple(networks(maps)),
             seeds=tuple(np.atleast_1d(maps.seed.values)),
             test_accuracy=np.atleast_1d(maps.test_accuracy.values),
         )
@@ -99,7 +100,7 @@ class RegionDisplay:
             palette: `petroff10`, or `paper`.
             shade: fade each point towards white as its confidence falls; needs maps with confidence.
             thumbnails: the three images, drawn beside the panels.
-            agreement: for an architecture, the share of points on which its seeds agree, written above its column.
+            agreement: for a network, the share of points on which its seeds agree, written above its column.
 
         Raises:
             InputError: `ax` has not one axes a model; shading was asked for without confidence; the palette is unknown.
@@ -122,10 +123,10 @@ class RegionDisplay:
     def _draw_figure(
         self, colours: np.ndarray, shade: bool, thumbnails: np.ndarray | None, agreement: dict[str, float]
     ) -> None:
-        places = list(zip(self.archs, self.seeds, strict=True))
+        places = list(zip(self.networks, self.seeds, strict=True))
         if twice := sorted({place for place in places if places.count(place) > 1}):
             raise InputError(f"two models are {' seed '.join(twice[0])}: one panel would hide the other; select one")
-        columns, rows = list(dict.fromkeys(self.archs)), list(dict.fromkeys(self.seeds))
+        columns, rows = list(dict.fromkeys(self.networks)), list(dict.fromkeys(self.seeds))
         strip = 0.45 if thumbnails is not None else 0.0
         width = max((len(columns) + strip) * _PANEL + 0.6, 4.4)
         legend_rows = -(-len(self._named_classes()) // max(1, int(width / 1.15)))
@@ -139,15 +140,15 @@ class RegionDisplay:
         axes = body.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
         for panel in axes.flat:
             panel.set_visible(False)
-        for model, (arch, seed) in enumerate(places):
-            row, column = rows.index(seed), columns.index(arch)
+        for model, (network, seed) in enumerate(places):
+            row, column = rows.index(seed), columns.index(network)
             self._draw_panel(axes[row, column], model, colours, shade)
             axes[row, column].set_visible(True)
             axes[row, column].label_outer()
-        for column, arch in enumerate(columns):
-            agreed = f"\nseeds agree on {agreement[arch]:.1%}" if np.isfinite(agreement.get(arch, np.nan)) else ""
+        for column, network in enumerate(columns):
+            agreed = f"\nseeds agree on {agreement[network]:.1%}" if np.isfinite(agreement.get(network, np.nan)) else ""
             top = next(panel for panel in axes[:, column] if panel.get_visible())
-            top.set_title(f"{arch}{agreed}\n{top.get_title()}", fontsize=8)
+            top.set_title(f"{network}{agreed}\n{top.get_title()}", fontsize=8)
         body.supxlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
         body.supylabel("distance across it", fontsize=7)
         patches = [Patch(color=colours[k], label=self.class_names[k]) for k in self._named_classes()]
@@ -192,7 +193,7 @@ class RegionDisplay:
         ax.tick_params(labelsize=6)
 
     def _panel_title(self, model: int) -> str:
-        seed = f"seed {self.seeds[model]}" if self.seeds[model] else self.archs[model]
+        seed = f"seed {self.seeds[model]}" if self.seeds[model] else self.networks[model]
         accuracy = self.test_accuracy[model]
         return f"{seed} · {accuracy:.1%} test accuracy" if np.isfinite(accuracy) else seed
 

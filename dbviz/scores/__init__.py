@@ -4,6 +4,7 @@ from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, m
 from dbviz.scores.churn import churn, jensen_shannon
 from dbviz.scores.estimate import Estimate, jackknife_estimate
 from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, fragments
+from dbviz.scores.networks import groups, networks, nudged
 from dbviz.scores.planner import Plan, plan
 from dbviz.scores.reproducibility import fragmentation, pairs_estimate, reproducibility, reproducibility_matrix
 
@@ -17,12 +18,15 @@ __all__ = [
     "class_skips",
     "fragmentation",
     "fragments",
+    "groups",
     "inside_triangle",
     "jaccard",
     "jackknife_estimate",
     "jensen_shannon",
     "kappa",
     "mean_agreement",
+    "networks",
+    "nudged",
     "pair_table",
     "pairs_estimate",
     "plan",

@@ -10,19 +10,20 @@ from dbviz.errors import InputError
 from dbviz.scores.agreement import inside_triangle, pair_table
 from dbviz.scores.estimate import Estimate, jackknife_estimate
 from dbviz.scores.fragmentation import fragments
+from dbviz.scores.networks import groups
 
-__all__ = ["fragmentation", "groups", "pairs_estimate", "reproducibility", "reproducibility_matrix"]
+__all__ = ["fragmentation", "pairs_estimate", "reproducibility", "reproducibility_matrix"]
 
 
 def reproducibility(maps: xr.Dataset, *, inside: bool = False, level: float = 0.95) -> Estimate:
-    """Mean agreement over planes and over all pairs of runs of one architecture (Somepalli et al. 2022, eq. 1).
+    """Mean agreement over planes and over all pairs of runs of one network (Somepalli et al. 2022, eq. 1).
 
     Args:
-        maps: label maps of at least two runs of one architecture, on at least two planes.
+        maps: label maps of at least two runs of one network, on at least two planes.
         inside: count the points inside the triangle of the three images only.
 
     Raises:
-        InputError: several architectures (use `reproducibility_matrix`), fewer than two runs or two planes.
+        InputError: several networks (use `reproducibility_matrix`), fewer than two runs or two planes.
     """
     found = groups(maps)
     if len(found) > 1:
@@ -35,9 +36,9 @@ def reproducibility(maps: xr.Dataset, *, inside: bool = False, level: float = 0.
 def reproducibility_matrix(
     maps: xr.Dataset, *, inside: bool = False, level: float = 0.95
 ) -> dict[tuple[str, str], Estimate]:
-    """Mean agreement within each architecture and between any two, by their names (Somepalli et al. 2022, Fig. 4).
+    """Mean agreement within each network and between any two, by their names (Somepalli et al. 2022, Fig. 4).
 
-    (A, B) and (B, A) are the same estimate. An architecture with a single run has no entry with itself.
+    (A, B) and (B, A) are the same estimate. A network with a single run has no entry with itself.
 
     Raises:
         InputError: fewer than two runs in all, or fewer than two planes.
@@ -57,7 +58,7 @@ def reproducibility_matrix(
 
 
 def fragmentation(maps: xr.Dataset, *, connectivity: int = 8, level: float = 0.95) -> dict[str, Estimate]:
-    """For each architecture the mean number of fragments of a plane, over runs and planes (Somepalli et al. 2022, 5).
+    """For each network the mean number of fragments of a plane, over runs and planes (Somepalli et al. 2022, 5).
 
     Raises:
         InputError: fewer than two planes.
@@ -94,12 +95,6 @@ def pairs_estimate(
         level=level,
         bounds=(0.0, 1.0),
     )
-
-
-def groups(maps: xr.Dataset) -> dict[str, np.ndarray]:
-    """The positions of each architecture's runs along `model`, architectures in their order of appearance."""
-    archs = maps.arch.values
-    return {str(arch): np.flatnonzero(archs == arch) for arch in dict.fromkeys(archs)}
 
 
 def _inside(maps: xr.Dataset) -> Bool[np.ndarray, "plane row column"]:

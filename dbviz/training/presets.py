@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dbviz.errors import unknown_name
-from dbviz.spec import Precision, Recipe, RunSpec, Seeds
+from dbviz.spec import Optimizer, Precision, Recipe, RunSpec, Seeds
 
 __all__ = ["PRESETS", "Preset", "preset_spec"]
 
@@ -86,14 +86,39 @@ PRESETS: dict[str, dict[str, Preset]] = {
 }
 """Every preset by name, and in it every registered architecture."""
 
+_ADAM_RATES = {
+    "quick": {},
+    "standard": {"vit": 5e-4, "mlp_mixer": 5e-4},
+    "paper": {"vgg19": 2e-3},  # Somepalli et al. 2022, Table 1; .001 for the others
+}
+_ADAM_RATE = {"quick": 2e-3, "standard": 1e-3, "paper": 1e-3}
+_ADAM_DECAY = {"quick": 0.01, "standard": 0.05, "paper": 5e-4}
+_SGD_RATES = {
+    "quick": {"vit": 0.05, "mlp_mixer": 0.05},
+    "standard": {"vit": 0.05, "mlp_mixer": 0.05},
+    "paper": {},
+}
+_SGD_RATE = {"quick": 0.05, "standard": 0.1, "paper": 0.05}
+"""Learning rates of the optimizer that a preset does not use for an architecture: by architecture, else by preset."""
+
 _OTHER = {"quick": _quick(0.05, 1), "standard": _standard(0.1), "paper": _paper(0.05)}
 """For `timm:NAME` and a user's own networks, which have no width."""
 
 
 def preset_spec(
-    preset: str, arch: str, *, dataset: str, seeds: Seeds, precision: Precision, definition: str | None = None
+    preset: str,
+    arch: str,
+    *,
+    dataset: str,
+    seeds: Seeds,
+    precision: Precision,
+    definition: str | None = None,
+    optimizer: Optimizer | None = None,
 ) -> RunSpec:
     """The run of `arch` under `preset`.
+
+    Args:
+        optimizer: instead of the preset's, with the learning rate and decay that suit it.
 
     Raises:
         InputError: preset or architecture is unknown.
@@ -112,6 +137,19 @@ def preset_spec(
         width=chosen.width,
         definition=definition,
         train_size=chosen.train_size,
-        recipe=replace(chosen.recipe, precision=precision),
+        recipe=replace(_with_optimizer(chosen.recipe, optimizer, preset, arch), precision=precision),
         seeds=seeds,
     )
+
+
+def _with_optimizer(recipe: Recipe, optimizer: Optimizer | None, preset: str, arch: str) -> Recipe:
+    """The recipe under another optimizer; SGD and SAM share their rates, as SAM's step is one of SGD."""
+    if optimizer is None or optimizer == recipe.optimizer:
+        return recipe
+    if optimizer == "adam":
+        rate, decay = _ADAM_RATES[preset].get(arch, _ADAM_RATE[preset]), _ADAM_DECAY[preset]
+    elif recipe.optimizer == "adam":
+        rate, decay = _SGD_RATES[preset].get(arch, _SGD_RATE[preset]), 5e-4
+    else:
+        rate, decay = recipe.learning_rate, recipe.weight_decay
+    return replace(recipe, optimizer=optimizer, learning_rate=rate, weight_decay=decay)

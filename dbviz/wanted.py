@@ -1,0 +1,75 @@
+"""The networks that a command's options ask for: their specs, and their runs, trained now or found."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dbviz import store
+from dbviz.announcement import announce
+from dbviz.console import output_directory
+from dbviz.images import Images, load_images
+from dbviz.options import TrainingOptions
+from dbviz.runs import default_preset, fit_specs, make_specs
+from dbviz.spec import RunSpec
+from dbviz.store import Run
+from dbviz.training import choose_device
+
+__all__ = ["Wanted", "fit_wanted", "nudged", "wanted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be trained, where, and on what."""
+
+    specs: list[RunSpec]
+    images: Images
+    device: torch.device
+    preset: str
+
+
+def wanted(options: TrainingOptions) -> Wanted:
+    """The networks asked for, each under every seed; nothing is trained yet.
+
+    Raises:
+        InputError: an option is out of range or names something unknown.
+    """
+    seeds, variants = options.run_seeds(), options.variants()
+    device = choose_device(options.device)
+    preset = options.preset or default_preset(device)
+    images = load_images(options.dataset, options.data_dir)
+    specs = [
+        spec
+        for arch in options.arch
+        for changes in variants
+        for spec in make_specs(
+            [arch], seeds, images=images, preset=preset, device=device, **_with_identity(changes, options)
+        )
+    ]
+    return Wanted(specs=specs, images=images, device=device, preset=preset)
+
+
+def fit_wanted(asked: Wanted, options: TrainingOptions, *, also: Sequence[RunSpec] = ()) -> list[Run]:
+    """Says what will be done, then gives the runs, in the order of the specs and behind them those of `also`."""
+    home = _home(options)
+    specs = [*asked.specs, *also]
+    seconds = announce(specs, asked.images, asked.device, home, asked.preset)
+    return fit_specs(specs, asked.images, device=asked.device, home=home, seconds=seconds)
+
+
+def nudged(specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """The same runs from beginnings with one weight multiplied by 1.001."""
+    return [dataclasses.replace(spec, seeds=dataclasses.replace(spec.seeds, nudge=0)) for spec in specs]
+
+
+def _with_identity(changes: dict[str, Any], options: TrainingOptions) -> dict[str, Any]:
+    if "teacher" not in changes:
+        return changes
+    return changes | {"teacher": store.find_by_name(changes["teacher"], _home(options)).spec.identity}
+
+
+def _home(options: TrainingOptions) -> Path:
+    return output_directory(store.home_directory(options.home))

@@ -1,0 +1,39 @@
+"""The nudge: one weight, never a zero one, chosen by its seed alone."""
+
+import torch
+from torch import nn
+
+from dbviz.models.nudge import nudge
+
+
+def values(module: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def a_module() -> nn.Module:
+    module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.fill_(2.0)
+        module[0].bias.zero_()  # pyright: ignore
+    return module
+
+
+def test_one_weight_is_multiplied_by_a_thousandth_more():
+    module = a_module()
+    name, place = nudge(module, 0)
+    assert module.get_parameter(name).flatten()[place].item() == torch.tensor(2.0).mul(1.001).item()
+    assert (values(module) != values(a_module())).sum() == 1
+
+
+def test_every_seed_finds_a_weight_that_is_not_zero_and_all_are_found():
+    places = set()
+    for seed in range(300):
+        module = a_module()
+        places.add(nudge(module, seed))
+        assert (values(module) != values(a_module())).sum() == 1
+    assert len(places) == 12 + 8 + 2
+
+
+def test_a_seed_chooses_the_same_weight_again():
+    assert nudge(a_module(), 7) == nudge(a_module(), 7)
