@@ -59,6 +59,10 @@ class ScoreOptions(TrainingOptions):
     """Train each run once more with one initial weight multiplied by 1.001, and print how far the two agree."""
     convergence: bool = False
     """Also sample at twice the resolution, and print the fragments found at half, full and double."""
+    margins: int = 0
+    """Also measure how far so many images of --split are from the nearest change of label, along ten directions."""
+    along: Literal["random", "images"] = "random"
+    """For --margins: directions at random, or towards other images."""
     half_width: float | None = None
     """Print how many runs and triplets would give each reproducibility an interval of this half-width."""
     out: Path = Path("scores")
@@ -71,8 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _score(options: ScoreOptions) -> None:
-    if options.files and (options.floor or options.convergence):
-        raise InputError("--floor and --convergence train or sample networks: leave them out where FILEs are scored")
+    if options.files and (options.floor or options.convergence or options.margins):
+        raise InputError(
+            "--floor, --convergence and --margins need the networks: leave them out where FILEs are scored"
+        )
     out = output_directory(options.out)
     scored = _read(options) if options.files else _sampled(options, out)
 
@@ -125,6 +131,8 @@ def _sampled(options: ScoreOptions, out: Path) -> _Scored:
         for name, counts in convergence(fine, connectivity=options.connectivity).items():
             for points, estimate in counts.items():
                 also.setdefault(f"fragments at {points} x {points}", {})[name] = estimate
+    if options.margins:
+        also |= _margins(runs[: len(asked.specs)], asked.images, options)
     return _Scored(maps, path.stem, also)
 
 
@@ -183,6 +191,22 @@ def _on_test_images(runs: Sequence["Run"], images: "Images") -> dict[str, Any]:
         for score, estimate in image_scores(logits, images.test.labels).items():
             found.setdefault(score, {})[name] = estimate
     return found
+
+
+def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> dict[str, Any]:
+    """The median margin of each network, for all images and for those it classifies right."""
+    from dbviz.regions import measure_margins
+    from dbviz.scores import median_margin
+
+    measured = measure_margins(
+        runs,
+        images.split(options.split).first(options.margins),
+        along=options.along,
+        device=options.device,
+        progress=True,
+    )
+    chosen = {"all images": None, "correctly classified": measured.correct}
+    return {f"median margin, {name}": median_margin(measured, chosen=mask) for name, mask in chosen.items()}
 
 
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:

@@ -40,7 +40,7 @@ def scored_once(shared_home, tmp_path_factory) -> tuple[Path, str]:
     """The label maps of two architectures under two seeds, scored; their folder's place and what was printed."""
     out, said = tmp_path_factory.mktemp("scores"), io.StringIO()
     arguments = [*TRAINING, *PLANES, "--arch", "fcnet", "resnet18", "--seeds", "0-1", "--half-width", "0.01"]
-    arguments += ["--convergence", "--home", str(shared_home), "--out", str(out)]
+    arguments += ["--convergence", "--margins", "30", "--home", str(shared_home), "--out", str(out)]
     with contextlib.redirect_stdout(said):
         assert main(arguments) == 0
     return out, said.getvalue()
@@ -74,6 +74,7 @@ def test_scores_of_runs_are_printed_stored_and_drawn(scored, scored_once):
 def test_every_score_has_its_row_and_its_line(scored, scored_once):
     rows = ["reproducibility", "beyond chance", "Jaccard", "inside the triangle", "fragments of a plane"]
     rows += ["test accuracy", "churn", "divergence", "fragments at 3 x 3", "fragments at 6 x 6", "fragments at 11 x 11"]
+    rows += ["median margin, all images", "median margin, correctly"]
     for row in rows:
         assert row in scored_once[1]
     table = Path(f"{scored.with_suffix('')}-scores.csv").read_text()
@@ -113,7 +114,8 @@ def test_optimizers_and_modes_are_compared_under_their_own_names(capsys):
     assert all(name.rpartition(" ")[0] in capsys.readouterr().out for name in names[:1])
 
 
-def test_a_student_learns_from_a_run_of_the_store(shared_home, scored, capsys):
+@pytest.mark.usefixtures("scored_once")
+def test_a_student_learns_from_a_run_of_the_store(shared_home):
     teacher = next(path.name for path in shared_home.glob("shapes-resnet18-*-s0-*"))
     student = [*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", "--mode", "distil-soft"]
     assert main([*student, "--teacher", teacher, "--out", "students"]) == 0
