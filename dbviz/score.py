@@ -88,9 +88,9 @@ def _score(options: ScoreOptions) -> None:
     names = list(groups(scored.maps))
     summary = summary.extended(scored.also)
     _print(scored.maps, names, summary)
+    _write(out / scored.name, options, scored.maps, names, summary)
     if options.half_width is not None:
         _print_plans(summary, options.half_width)
-    _write(out / scored.name, options, scored.maps, names, summary)
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,8 @@ def _sampled(options: ScoreOptions, out: Path) -> _Scored:
     count = _TRIPLETS[asked.preset] if options.triplets is None else options.triplets
     if count < 2 or len(asked.specs) < 2:
         raise InputError("scores need at least two planes (--triplets) and two runs (--seeds, --arch)")
+    if options.half_width is not None and len(options.run_seeds()) < 3:
+        raise InputError("--half-width plans from how runs vary: give at least three --seeds")
     check_grid(options.resolution, options.margin)
     runs = fit_wanted(asked, options, also=nudged(asked.specs) if options.floor else [])
     planes = _planes(options, asked.images, count, runs[0])
@@ -206,7 +208,13 @@ def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> 
         progress=True,
     )
     chosen = {"all images": None, "correctly classified": measured.correct}
-    return {f"median margin, {name}": median_margin(measured, chosen=mask) for name, mask in chosen.items()}
+    found = {}
+    for name, mask in chosen.items():
+        try:
+            found[f"median margin, {name}"] = median_margin(measured, chosen=mask)
+        except InputError as error:  # a poor network may have too few images that it classifies right
+            say(f"Note: no median margin of {name}: {error}.")
+    return found
 
 
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
@@ -226,7 +234,7 @@ def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
         rows.append(["difference from it", *(_difference(ours.get(name), theirs[name]) for name in names)])
     print_table("By network, 95 % intervals", ["", *names], rows)
     for note in summary.notes:
-        say(f"Note: some intervals are {note}.")
+        say(f"Note on some intervals: {note}.")
 
 
 def _rows(frame: Any) -> list[list[str]]:
