@@ -67,7 +67,7 @@ def test_scores_of_runs_are_printed_stored_and_drawn(scored, scored_once):
     assert str(matrix["fcnet", "resnet18"]) in scored_once[1]
     endings = sorted(path.name.removeprefix(scored.stem) for path in Path("scores").glob(f"{scored.stem}*"))
     extremes = [f"-extremes-{name}.pdf" for name in ("fcnet", "resnet18")]
-    figures = ["-matrix.csv", "-matrix.pdf", "-matrix.tex", "-planes.pdf", "-scores.csv", "-scores.pdf"]
+    figures = ["-matrix.csv", "-matrix.pdf", "-matrix.tex", "-planes.pdf", "-scores.csv", "-scores.pdf", "-scores.tex"]
     assert endings == [*extremes, *figures, ".json", ".nc"]
 
 
