@@ -119,7 +119,7 @@ def _read(options: ScoreOptions) -> _Scored:
 def _sampled(options: ScoreOptions, out: Path) -> _Scored:
     """The label maps of the runs asked for, trained and sampled where they are not there yet."""
     from dbviz.regions.plane import check_grid
-    from dbviz.wanted import fit_wanted, nudged, wanted
+    from dbviz.wanted import fit_wanted, image_scores_of, nudged, wanted
 
     asked = wanted(options)
     count = _TRIPLETS[asked.preset] if options.triplets is None else options.triplets
@@ -131,7 +131,7 @@ def _sampled(options: ScoreOptions, out: Path) -> _Scored:
     runs = fit_wanted(asked, options, also=nudged(asked.specs) if options.floor else [])
     planes = _planes(options, asked.images, count, runs[0])
     maps, path = _maps(runs, planes, options, asked, out, options.resolution)
-    also = _on_test_images(runs[: len(asked.specs)], asked.images)
+    also = image_scores_of(runs[: len(asked.specs)], asked.images)
     if options.convergence:
         from dbviz.scores import convergence
 
@@ -172,24 +172,6 @@ def _planes(options: ScoreOptions, images: "Images", count: int, first: "Run") -
     return {"noise": draw_noise_planes, "shuffled": draw_shuffled_planes}[options.planes](corners, count, seed=seed)
 
 
-def _on_test_images(runs: Sequence["Run"], images: "Images") -> dict[str, Any]:
-    """Accuracy, churn and divergence of each network, by the name of the score."""
-    import numpy as np
-
-    from dbviz.naming import network_names
-    from dbviz.scores import image_scores
-
-    by_network: dict[str, list[Run]] = {}
-    for name, run in zip(network_names([run.spec for run in runs]), runs, strict=True):
-        by_network.setdefault(name, []).append(run)
-    found: dict[str, Any] = {}
-    for name, alike in by_network.items():
-        logits = np.stack([run.test_logits().numpy() for run in alike])
-        for score, estimate in image_scores(logits, images.test.labels).items():
-            found.setdefault(score, {})[name] = estimate
-    return found
-
-
 def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> dict[str, Any]:
     """The median margin of each network, for all images and for those it classifies right."""
     from dbviz.regions import measure_margins
@@ -215,13 +197,13 @@ def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> 
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     from dbviz.scores import groups
     from dbviz.scores.published import published
-    from dbviz.scores.tables import matrix_frame, scores_frame
+    from dbviz.scores.tables import frame_rows, matrix_frame, scores_frame
 
     on = f"{maps.attrs['dataset']} {maps.attrs['split']}, {maps.sizes['plane']} planes"
     matrix = matrix_frame(summary.matrix, names)
-    print_table(f"Reproducibility, {on}, 95 % intervals over planes and runs", ["", *names], _rows(matrix))
+    print_table(f"Reproducibility, {on}, 95 % intervals over planes and runs", ["", *names], frame_rows(matrix))
     runs = ["runs", *(str(len(found)) for found in groups(maps).values())]
-    rows = [runs, *_rows(scores_frame(summary.scores, names))]
+    rows = [runs, *frame_rows(scores_frame(summary.scores, names))]
     theirs = {name: published(maps.attrs["dataset"], name, name) for name in names}
     if any(theirs.values()):
         ours = summary.scores.get("reproducibility", {})
@@ -230,10 +212,6 @@ def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     print_table("By network, 95 % intervals", ["", *names], rows)
     for note in summary.notes:
         say(f"Note on some intervals: {note}.")
-
-
-def _rows(frame: Any) -> list[list[str]]:
-    return [[str(index), *row] for index, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)]
 
 
 def _shown(value: float | None, sign: str) -> str:

@@ -1,9 +1,9 @@
 """One 500 x 500 plane: points per second and memory of `dbviz.sample` against the usual way of doing it.
 
 The usual way is a Dataset that builds one point at a time on the CPU, behind a two-worker DataLoader with batches of
-256, evaluated in fp32, predictions collected row by row. It is timed on a part of the points (--usual-points), since a
-whole picture takes minutes; both figures are points per second in one process on one machine. Memory is the growth of
-the process's peak while sampling, the network and the plane already there. Expected on two CPU cores: seconds for
+256, evaluated in fp32, predictions collected row by row. It is timed on a part of the points (--usual-points), since
+a whole picture takes minutes; both figures are points per second in one process on one machine. Memory is the growth
+of the process's peak while sampling, the network and the plane already there. Expected on two CPU cores: seconds for
 dbviz, minutes for the usual way.
 
     python experiments/sampling_speed.py --out experiments/results/sampling_speed.json
