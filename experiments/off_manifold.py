@@ -24,9 +24,11 @@ from dbviz.kept_maps import kept_maps
 from dbviz.options import TrainingOptions
 from dbviz.regions import PlaneSet, draw_planes
 from dbviz.regions.off_manifold import draw_noise_planes, draw_planes_around, draw_shuffled_planes
-from dbviz.reports import write_summary
+from dbviz.reports import summary_numbers
+from dbviz.results import write_result
 from dbviz.scores import groups, summarise
 from dbviz.scores.tables import frame_rows
+from dbviz.store import write_whole
 from dbviz.wanted import fit_wanted, wanted
 
 
@@ -57,7 +59,7 @@ def main(options: Options) -> None:
     out = output_directory(options.out)
     asked = wanted(options)
     runs = {run.spec.name: run for run in fit_wanted(asked, options)}
-    table, drawn, written = {}, {}, []
+    table, drawn, numbers, written = {}, {}, {}, []
     for kind in ("images", "one class", "around", "shuffled", "noise"):
         planes = planes_of(kind, asked.images.test, options)
         parts = ["off_manifold", kind, asked.images.name, asked.preset, str(len(planes))]
@@ -65,12 +67,15 @@ def main(options: Options) -> None:
         summary = summarise(maps)
         for score in ("reproducibility", "beyond chance (kappa)", "fragments of a plane"):
             table[f"{kind}: {score}"] = {name: str(e) for name, e in summary.scores.get(score, {}).items()}
-        drawn[kind] = maps
-        written += [path, *write_summary(path.with_suffix(""), maps, summary)]
+        drawn[kind], numbers[kind] = maps, summary_numbers(maps, summary)
+        written.append(path)
     frame = pd.DataFrame.from_dict(table, orient="index").fillna("")
     print_table("On and off the images, 95 % intervals", ["", *frame.columns], frame_rows(frame))
     stem = out / f"off_manifold-{asked.images.name}-{asked.preset}-{len(planes)}"
     written.append(save_figure(side_by_side(drawn), Path(f"{stem}.png")))
+    written.append(write_result(Path(f"{stem}.json"), {"by_kind": numbers}, device=asked.device))
+    written.append(Path(f"{stem}.csv"))
+    write_whole(written[-1], frame.to_csv(index_label="planes: score").encode())
     say("\n".join(["Written:", *(f"  {path}" for path in written)]))
 
 
@@ -84,6 +89,8 @@ def side_by_side(drawn: dict[str, xr.Dataset]) -> Figure:
         axes[row, 0].set_ylabel(kind, fontsize=8)
         for column, name in enumerate(first):
             axes[row, column].set_title(name if row == 0 else "", fontsize=8)
+    figure.supxlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
+    figure.supylabel("distance across it", fontsize=7)
     names = display.class_names
     patches = [Patch(color=colour, label=name) for colour, name in zip(class_colours(len(names)), names, strict=True)]
     figure.legend(handles=patches, loc="outside lower center", ncols=5, fontsize=7, frameon=False, handlelength=1)
