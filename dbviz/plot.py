@@ -139,14 +139,17 @@ def _label_maps(
     """The label maps: those of an earlier, equal call if they are there, else sampled now and saved."""
     from dbviz.regions import sample, save
     from dbviz.regions.files import load_if_equal
+    from dbviz.regions.sampling import cost
 
     resolution = wanted["resolution"]
     if (found := load_if_equal(path, wanted, confidence=options.shade)) is not None:
         say(f"Label maps of the same networks on the same plane found in {path}: not sampled again.")
         return found
     say(f"Sampling {len(models)} x {resolution} x {resolution} points.")
-    grid = {"resolution": resolution, "margin": options.margin, "confidence": options.shade}
-    maps = sample(models, planes, **grid, device=options.device, progress=True)
+    grid = {"resolution": resolution, "margin": options.margin}
+    shaded = {"confidence": options.shade, "refine": not options.shade}  # shading needs every point
+    maps = sample(models, planes, **grid, **shaded, device=options.device, progress=True)
+    say(f"Sampled: {cost(maps)}.")
     if options.weights:
         maps = maps.assign_coords(test_accuracy=("model", [_test_accuracy(model, test) for model in models.values()]))
     save(maps, path)

@@ -90,7 +90,7 @@ def _sampled(options: ScoreOptions, out: Path) -> tuple["xr.Dataset", str]:
     from dbviz.regions import sample, save
     from dbviz.regions.files import load_if_equal
     from dbviz.regions.plane import check_grid
-    from dbviz.regions.sampling import provenance, short_identity
+    from dbviz.regions.sampling import cost, provenance, short_identity
     from dbviz.runs import default_preset, fit_specs, make_specs
     from dbviz.store import home_directory
     from dbviz.training import choose_device
@@ -117,6 +117,7 @@ def _sampled(options: ScoreOptions, out: Path) -> tuple["xr.Dataset", str]:
     say(f"Sampling {len(runs)} networks on {count} planes of {options.resolution} x {options.resolution} points.")
     grid = {"resolution": options.resolution, "margin": options.margin}
     maps = sample(runs, planes, **grid, device=options.device, progress=True)
+    say(f"Sampled: {cost(maps)}.")
     save(maps, path)
     return maps, name
 

@@ -24,7 +24,7 @@ CAUTION = 0.25
 _STRIDE = 16
 """Points from one line of the first lattice to the next."""
 
-Cells = Int64[np.ndarray, "n 5"]
+Cells = Int64[np.ndarray, "_ 5"]
 
 
 @dataclass(frozen=True, eq=False)

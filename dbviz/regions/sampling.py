@@ -129,10 +129,7 @@ def sample(
 
 
 def cost(maps: xr.Dataset) -> str:
-    """What label maps cost, in words.
-
-    Example: `11.2 % of the points evaluated, 4.1 % of these again in plain fp32`.
-    """
+    """What label maps cost, in words, such as `11.2% of the points evaluated, 4.1% of these again in plain fp32`."""
     evaluated = int(maps.evaluated.sum())
     share = evaluated / maps.labels.size
     said = "every point evaluated" if share == 1 else f"{share:.1%} of the points evaluated"
