@@ -62,7 +62,7 @@ def main(options: Options) -> None:
 def compare(arch: str, planes: dbviz.PlaneSet, options: Options) -> dict[str, Any]:
     """How the labels of one network compare, and how long both ways took."""
     chosen = {"epochs": options.epochs, "train_size": options.train_size}
-    changes = {name: value for name, value in chosen.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     (run,) = dbviz.fit(arch, preset="quick", home=options.home, progress=False, device="cpu", **changes)
     network = run.model()
     ours, seconds = timed(network, planes, options.resolution)

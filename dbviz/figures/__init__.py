@@ -5,6 +5,7 @@ from dbviz.figures.matrix import plot_matrix
 from dbviz.figures.palette import PALETTES, class_colours
 from dbviz.figures.regions import RegionDisplay
 from dbviz.figures.saving import FORMATS, save_figure
+from dbviz.figures.speed import plot_growth, plot_rates
 
 __all__ = [
     "FORMATS",
@@ -13,6 +14,8 @@ __all__ = [
     "class_colours",
     "plot_distributions",
     "plot_estimates",
+    "plot_growth",
     "plot_matrix",
+    "plot_rates",
     "save_figure",
 ]

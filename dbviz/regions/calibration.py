@@ -19,7 +19,7 @@ from dbviz.regions.folding import folded, with_exact_head
 from dbviz.regions.predictor import Fast, Forward, Predictor, errors, fast_logits, lead, plain_logits
 from dbviz.training.device import default_precision
 
-__all__ = ["calibrated"]
+__all__ = ["calibrated", "compiled", "forms"]
 
 _SAFETY = 2.0
 """How much further than seen on the sample an error may reach."""
@@ -49,7 +49,7 @@ def calibrated(
     sample = sample.to(predictor.device)
     reference, plain_seconds = _timed(lambda images: plain_logits(predictor, images), sample, predictor)
     best, least = predictor, _WORTH * plain_seconds
-    for how, forward in _forms(module, predictor.device, bf16=not exact_logits):
+    for how, forward in _forms_if_any(module, predictor.device, bf16=not exact_logits):
         found = _tried(predictor, how, forward, sample, reference)
         if found is None:
             continue
@@ -61,7 +61,7 @@ def calibrated(
     return _compiled(best, sample, reference) if best.fast and _repays(module, total) else best
 
 
-def _forms(module: nn.Module, device: torch.device, *, bf16: bool) -> Iterator[tuple[str, Forward]]:
+def forms(module: nn.Module, device: torch.device, *, bf16: bool) -> Iterator[tuple[str, Forward]]:
     """Forms of a network that may be faster than itself, with what they are."""
     plain = folded(module).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if bf16 and default_precision(device) == "bf16":
@@ -71,6 +71,13 @@ def _forms(module: nn.Module, device: torch.device, *, bf16: bool) -> Iterator[t
         yield "bf16 autocast, folded", _autocast(plain, device)
     else:
         yield "fp32, folded", plain
+
+
+def _forms_if_any(module: nn.Module, device: torch.device, *, bf16: bool) -> list[tuple[str, Forward]]:
+    try:
+        return list(forms(module, device, bf16=bf16))
+    except Exception:  # a user's module may refuse to be copied or cast, and in any way
+        return []
 
 
 def _autocast(module: nn.Module, device: torch.device) -> Forward:
@@ -112,18 +119,22 @@ def _repays(module: nn.Module, seconds: float) -> bool:
 
 
 def _compiled(predictor: Predictor, sample: Tensor, reference: Tensor) -> Predictor:
-    """The predictor with its fast form compiled, measured anew; as it was where it cannot be compiled.
-
-    On CUDA as a graph, so that the host launches a batch in one call.
-    """
+    """The predictor with its fast form compiled, measured anew; as it was where it cannot be compiled."""
     fast = predictor.fast
     assert fast is not None
-    if predictor.device.type == "cuda":
-        forward = torch.compile(fast.forward, dynamic=False, mode="reduce-overhead")
-    else:
-        forward = torch.compile(fast.forward, dynamic=False, options={"freezing": True})
+    forward = compiled(fast.forward, predictor.device)
     found = _tried(predictor, f"{fast.how}, compiled", forward, sample, reference)
     return replace(predictor, fast=found[0]) if found else predictor
+
+
+def compiled(forward: Forward, device: torch.device) -> Forward:
+    """A form that is compiled when it is first called, for batches of one size and weights that do not change.
+
+    On CUDA it is recorded as a graph, so that the host launches a batch in one call (not measured yet).
+    """
+    if device.type == "cuda":
+        return torch.compile(forward, dynamic=False, mode="reduce-overhead")
+    return torch.compile(forward, dynamic=False, options={"freezing": True})
 
 
 def _timed(
