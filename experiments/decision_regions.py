@@ -48,7 +48,8 @@ def main(options: Options) -> None:
     test = asked.images.test
     planes = draw_planes(test, options.triplets, seed=options.triplet_seed)
     parts = ["decision_regions", asked.images.name, asked.preset]
-    maps, path = kept_maps(runs, planes, out, parts, resolution=options.resolution, margin=0.5, device=options.device)
+    grid = {"resolution": options.resolution, "margin": 0.5, "refine": True}
+    maps, path = kept_maps(runs, planes, out, parts, **grid, device=options.device)
 
     agreement = plane_agreement(maps)
     table = pd.DataFrame(agreement, index=[" ".join(map(str, triplet)) for triplet in planes.triplets])

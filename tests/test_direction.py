@@ -20,6 +20,7 @@ LINE = [
     ["regions"],
     ["scores"],
     ["figures"],
+    ["benchmarks"],
     ["console", "options"],
     ["announcement", "kept_maps", "reports", "wanted"],
     ["commands"],

@@ -6,6 +6,7 @@ from dbviz.figures.matrix import plot_matrix
 from dbviz.figures.palette import PALETTES, class_colours
 from dbviz.figures.regions import RegionDisplay
 from dbviz.figures.saving import FORMATS, save_figure
+from dbviz.figures.speed import plot_growth, plot_rates
 
 __all__ = [
     "FORMATS",
@@ -15,7 +16,9 @@ __all__ = [
     "plot_distributions",
     "plot_estimates",
     "plot_extremes",
+    "plot_growth",
     "plot_matrix",
+    "plot_rates",
     "plot_scores",
     "save_figure",
 ]
