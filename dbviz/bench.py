@@ -30,7 +30,7 @@ class BenchOptions(TrainingOptions):
     """What to time."""
     seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0",)
     """Seeds of the networks; scores need two."""
-    triplets: int = 4
+    triplets: int = 8
     """Planes that are sampled."""
     images: int = 1024
     """Training images in the epoch that is timed."""

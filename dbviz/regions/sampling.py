@@ -35,9 +35,9 @@ FORMAT = 1
 
 
 _SAMPLE = 512
-"""Points that a fast form of a network is measured on, at most a sixteenth of all."""
-_FEWEST = 2048
-"""With fewer points than this to evaluate, measuring would take as long as it saves."""
+"""Points that a fast form of a network is measured on, if they are no more than one in 128; in whole batches."""
+_FEWEST = 16
+"""Batches to evaluate below which measuring would take as long as it saves."""
 _REFINED = 0.1
 """Share of the points that refinement evaluates, roughly."""
 
@@ -95,7 +95,7 @@ def sample(
     chosen = choose_device(device)
     axes = [plane.axes(resolution, margin) for plane in plane_set]
     grid = Grid.of(plane_set.planes, axes, chosen)
-    amount = grid.planes * grid.points * (_REFINED if refine else 1.0)
+    share = _REFINED if refine else 1.0
 
     with ExitStack() as stack:
         stack.enter_context(kernels(deterministic=True))
@@ -104,7 +104,7 @@ def sample(
         for model in ready:
             stack.enter_context(evaluating(model))
         plain = [plain_predictor(name, each, chosen, batch_size) for name, each in zip(named, ready, strict=True)]
-        predictors = [_fastest(each, grid, amount, exact_logits=confidence) for each in plain]
+        predictors = [_fastest(each, grid, share, exact_logits=confidence) for each in plain]
         advance = stack.enter_context(progress_bar(float(len(named) * grid.planes * grid.points), show=progress))
 
         def labels(by: list[Predictor]) -> Labels:
@@ -134,12 +134,14 @@ def cost(maps: xr.Dataset) -> str:
     return f"{said}, {again / evaluated:.1%} of these again in plain fp32" if again else f"{said} in plain fp32"
 
 
-def _fastest(plain: Predictor, grid: Grid, amount: float, *, exact_logits: bool) -> Predictor:
-    """The predictor for about `amount` points of the grid, measured on some of them, the same at every call."""
-    if amount < _FEWEST or not isinstance(plain.plain, nn.Module):
+def _fastest(plain: Predictor, grid: Grid, share: float, *, exact_logits: bool) -> Predictor:
+    """The predictor for about a share of the grid's points, measured on some of them, the same at every call."""
+    points = int(share * grid.planes * grid.points)
+    if points < _FEWEST * plain.batch or not isinstance(plain.plain, nn.Module):
         return plain
-    drawn = numpy_stream(0, "calibration").integers(0, grid.planes * grid.points, min(_SAMPLE, int(amount / 16)))
-    return calibrated(plain, grid.images(np.sort(drawn)), int(amount), exact_logits=exact_logits)
+    batches = max(1, min(points // 128, _SAMPLE) // plain.batch)
+    drawn = numpy_stream(0, "calibration").integers(0, grid.planes * grid.points, batches * plain.batch)
+    return calibrated(plain, grid.images(np.sort(drawn)), points, share=share, exact_logits=exact_logits)
 
 
 def _variables(found: Labels, resolution: int) -> dict[str, Any]:

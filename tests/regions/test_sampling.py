@@ -185,8 +185,9 @@ def test_memory_holds_one_tile_whatever_the_resolution():
 @pytest.fixture
 def always_fast(monkeypatch):
     """Makes sampling use a bf16 form of every network, however few the points and however the clock ran."""
-    monkeypatch.setattr(sampling, "_FEWEST", 1)
+    monkeypatch.setattr(sampling, "_FEWEST", 0)
     monkeypatch.setattr(calibration, "_WORTH", math.inf)
+    monkeypatch.setattr(calibration, "_ENOUGH", math.inf)
     monkeypatch.setattr(calibration, "default_precision", lambda _: "bf16")
 
 
