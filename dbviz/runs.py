@@ -11,17 +11,28 @@ from torch import nn
 
 from dbviz import store
 from dbviz.errors import InputError, unknown_name
-from dbviz.images import DeviceBatches, Images, ImageSet, load_images
+from dbviz.images import (
+    DeviceBatches,
+    Images,
+    ImageSet,
+    labels_digest,
+    load_images,
+    mislabelled,
+    noisy_labels,
+    parse_noise,
+    read_labels,
+)
 from dbviz.models.build import arch_name, build, definition_of
 from dbviz.models.nudge import nudge
 from dbviz.progress import progress_bar
-from dbviz.spec import OPTIMIZERS, RunSpec, Seeds
+from dbviz.spec import OPTIMIZERS, LabelNoise, RunSpec, Seeds
 from dbviz.store import Run
 from dbviz.training import accuracy, choose_device, default_precision, logits, preset_spec, train
+from dbviz.training.least_squares import least_squares
 from dbviz.training.objective import make_objective
 from dbviz.training.pilot import seconds_per_run
 
-__all__ = ["estimate_seconds", "fit", "fit_specs", "make_specs", "unfinished"]
+__all__ = ["estimate_seconds", "fit", "fit_specs", "label_noise", "make_specs", "training_images", "unfinished"]
 
 Arch = str | Callable[..., nn.Module]
 
@@ -46,8 +57,9 @@ def fit(
         seeds: one for all streams of randomness, or a `Seeds` for each apart.
         dataset: a name that `dbviz.load_images` knows, or `Images` made from a user's arrays.
         preset: quick, standard or paper; by default quick on a CPU and standard on a GPU.
-        changes: fields of `RunSpec` (`width`, `train_size`, `teacher`) or `Recipe` (`epochs`, `learning_rate`, ...)
-            that differ from the preset; another `optimizer` brings its own learning rate and decay.
+        changes: fields of `RunSpec` (`width`, `train_size`, `label_noise`, `teacher`) or `Recipe` (`epochs`,
+            `learning_rate`, ...) that differ from the preset; another `optimizer` brings its own learning rate and
+            decay; a `label_noise` may be text as for `--label-noise`.
 
     Returns:
         All runs, architecture by architecture and, in each, seed by seed.
@@ -59,6 +71,8 @@ def fit(
     chosen = choose_device(device)
     images = load_images(dataset, data_dir) if isinstance(dataset, str) else dataset
     archs = [arch] if isinstance(arch, str) or callable(arch) else list(arch)
+    if isinstance(noise := changes.get("label_noise"), str | float):
+        changes["label_noise"] = label_noise(str(noise), images.train, store.home_directory(home))
     specs = make_specs(archs, seeds, images=images, preset=preset, device=chosen, **changes)
     return fit_specs(specs, images, device=chosen, home=store.home_directory(home), progress=progress)
 
@@ -96,6 +110,32 @@ def make_specs(
         for name in named
         for seed in seeds
     ]
+
+
+def label_noise(text: str, train: ImageSet, home: Path) -> LabelNoise | None:
+    """The noise that `text` stands for: see `parse_noise`; the labels of a file are kept in `home`.
+
+    Raises:
+        InputError: a rate is out of range, or the file's labels cannot be used.
+    """
+    found = parse_noise(text)
+    if not isinstance(found, Path):
+        return found
+    labels = read_labels(text, train)
+    name = labels_digest(labels)
+    store.keep_labels(home, name, torch.from_numpy(labels))
+    return LabelNoise(kind="file", labels=name)
+
+
+def training_images(spec: RunSpec, images: Images, home: Path) -> ImageSet:
+    """The images that `spec` is trained on, with the labels it is trained on.
+
+    Raises:
+        InputError: labels that came in a file are not in `home`.
+    """
+    train, noise = images.train.first(spec.train_size), spec.label_noise
+    given = store.kept_labels(home, noise.labels).numpy() if noise is not None and noise.labels else None
+    return dataclasses.replace(train, labels=noisy_labels(train, noise, spec.seeds.noise, given))
 
 
 def default_preset(device: torch.device) -> str:
@@ -164,18 +204,26 @@ def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_b
     store.begin(spec, home, device)
     model = _initial(spec, images)
     model.to(device)
-    batches = DeviceBatches.of(images.train.first(spec.train_size), spec.recipe, spec.seeds, device)
+    trained_on = training_images(spec, images, home)
+    if spec.label_noise is not None:
+        wrong = mislabelled(images.train.first(spec.train_size), trained_on.labels)
+        store.save_labels(spec, home, torch.from_numpy(trained_on.labels), torch.from_numpy(wrong))
     start, epochs = store.last_checkpoint(spec, home) or (None, [])
     if start is not None:
-        on_batch(start.metrics.epoch * len(images.train.first(spec.train_size)))
+        on_batch(start.metrics.epoch * len(trained_on))
 
     def test(model: nn.Module) -> float:
         return accuracy(logits(model, images.test, device, precision=spec.recipe.precision), images.test)
 
     teacher = store.find_by_identity(spec.teacher, home).model(device) if spec.teacher else None
-    objective = make_objective(spec.recipe, images.train, teacher)
     watched = {"test": test, "on_batch": on_batch}
-    for checkpoint in train(model, batches, spec.recipe, spec.seeds, objective=objective, start=start, **watched):
+    if spec.recipe.optimizer == "least-squares":
+        checkpoints = least_squares(model, trained_on, device, **watched)
+    else:
+        batches = DeviceBatches.of(trained_on, spec.recipe, spec.seeds, device)
+        objective = make_objective(spec.recipe, images.train, teacher)
+        checkpoints = train(model, batches, spec.recipe, spec.seeds, objective=objective, start=start, **watched)
+    for checkpoint in checkpoints:
         epochs.append(checkpoint.metrics)
         store.save_checkpoint(spec, home, checkpoint, epochs)
     tested = logits(model, images.test, device)
@@ -202,7 +250,7 @@ def _initial(spec: RunSpec, images: Images) -> nn.Module:
 def _changed(spec: RunSpec, train: ImageSet, changes: dict[str, Any]) -> RunSpec:
     """The spec with the fields named in `changes`, its own or its recipe's, set anew."""
     recipe_fields = {field.name for field in dataclasses.fields(spec.recipe)}
-    spec_fields = {"width", "train_size", "teacher"}
+    spec_fields = {"width", "train_size", "label_noise", "teacher"}
     if unknown := changes.keys() - recipe_fields - spec_fields:
         known = sorted(recipe_fields | spec_fields)
         raise InputError(f"unknown setting {min(unknown)!r}: choose among {', '.join(known)}")

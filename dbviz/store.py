@@ -3,10 +3,13 @@
     HOME/cifar10-resnet18-w16-n20000-e5-s0-1f0c92d3ab/
         spec.json            what is trained here
         environment.json     with what
+        labels.safetensors   if labels are wrong on purpose: those trained on, and which are wrong
         resume.safetensors   while it trains: the last epoch's checkpoint with the metrics up to there
         weights.safetensors  once it is trained
         test_logits.safetensors  what it then says of every test image
         metrics.json         written last: its presence says that the run is finished
+
+    HOME/labels/1f0c92d3ab....safetensors    labels that came in a file, by their digest
 
 Every file is written beside its place and moved there whole. Tensor files carry a digest of their contents.
 """
@@ -43,11 +46,14 @@ __all__ = [
     "find_by_name",
     "finish",
     "home_directory",
+    "keep_labels",
+    "kept_labels",
     "last_checkpoint",
     "load_tensors",
     "load_weights",
     "locked",
     "save_checkpoint",
+    "save_labels",
     "save_tensors",
     "write_whole",
 ]
@@ -92,6 +98,17 @@ class Run:
         """
         tensors, _ = load_tensors(self.directory / "test_logits.safetensors")
         return tensors["logits"]
+
+    def training_labels(self) -> tuple[Tensor, Tensor] | None:
+        """The labels (n,) it was trained on and which of them are wrong (n,); None if all are the dataset's own.
+
+        Raises:
+            InputError: they are absent or damaged.
+        """
+        if self.spec.label_noise is None:
+            return None
+        tensors, _ = load_tensors(self.directory / "labels.safetensors")
+        return tensors["labels"], tensors["mislabelled"]
 
     def model(self, device: torch.device | str = "cpu") -> nn.Module:
         """The trained network, in evaluation mode.
@@ -204,6 +221,25 @@ def begin(spec: RunSpec, home: Path, device: torch.device) -> None:
         partial.unlink()
     write_whole(directory / "spec.json", _to_json(spec.to_dict()))
     write_whole(directory / "environment.json", _to_json(environment(device)))
+
+
+def save_labels(spec: RunSpec, home: Path, labels: Tensor, mislabelled: Tensor) -> None:
+    """Keeps with the run the labels (n,) it is trained on and which of them are wrong (n,)."""
+    save_tensors(home / spec.name / "labels.safetensors", {"labels": labels, "mislabelled": mislabelled}, {})
+
+
+def keep_labels(home: Path, name: str, labels: Tensor) -> None:
+    """Keeps labels that came in a file under their digest `name`, so that any process finds them."""
+    save_tensors(home / "labels" / f"{name}.safetensors", {"labels": labels}, {})
+
+
+def kept_labels(home: Path, name: str) -> Tensor:
+    """What `keep_labels` kept.
+
+    Raises:
+        InputError: nothing of that name was kept in this home, or it is damaged.
+    """
+    return load_tensors(home / "labels" / f"{name}.safetensors")[0]["labels"]
 
 
 def save_checkpoint(spec: RunSpec, home: Path, checkpoint: Checkpoint, epochs: list[EpochMetrics]) -> None:

@@ -13,7 +13,7 @@ from dbviz.announcement import announce
 from dbviz.console import output_directory
 from dbviz.images import Images, load_images
 from dbviz.options import TrainingOptions
-from dbviz.runs import default_preset, fit_specs, make_specs
+from dbviz.runs import default_preset, fit_specs, label_noise, make_specs
 from dbviz.spec import RunSpec
 from dbviz.store import Run
 from dbviz.training import choose_device
@@ -46,7 +46,7 @@ def wanted(options: TrainingOptions) -> Wanted:
         for arch in options.arch
         for changes in variants
         for spec in make_specs(
-            [arch], seeds, images=images, preset=preset, device=device, **_with_identity(changes, options)
+            [arch], seeds, images=images, preset=preset, device=device, **_resolved(changes, images, options)
         )
     ]
     return Wanted(specs=specs, images=images, device=device, preset=preset)
@@ -65,10 +65,14 @@ def nudged(specs: Sequence[RunSpec]) -> list[RunSpec]:
     return [dataclasses.replace(spec, seeds=dataclasses.replace(spec.seeds, nudge=0)) for spec in specs]
 
 
-def _with_identity(changes: dict[str, Any], options: TrainingOptions) -> dict[str, Any]:
-    if "teacher" not in changes:
-        return changes
-    return changes | {"teacher": store.find_by_name(changes["teacher"], _home(options)).spec.identity}
+def _resolved(changes: dict[str, Any], images: Images, options: TrainingOptions) -> dict[str, Any]:
+    """The changes with what they name, a teacher or a file of labels, looked up."""
+    found = dict(changes)
+    if "teacher" in found:
+        found["teacher"] = store.find_by_name(found["teacher"], _home(options)).spec.identity
+    if "label_noise" in found:
+        found["label_noise"] = label_noise(found["label_noise"], images.train, _home(options))
+    return found
 
 
 def _home(options: TrainingOptions) -> Path:
