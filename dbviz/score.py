@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -14,11 +14,12 @@ from dbviz.options import TrainingOptions
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure
 
-    from dbviz.images import ImageSet
+    from dbviz.images import Images
     from dbviz.regions import PlaneSet
-    from dbviz.scores import Estimate
+    from dbviz.scores import Summary
+    from dbviz.store import Run
+    from dbviz.wanted import Wanted
 
 __all__ = ["ScoreOptions", "main"]
 
@@ -27,7 +28,7 @@ _TRIPLETS = {"quick": 50, "standard": 500, "paper": 500}
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions(TrainingOptions):
-    """Scores networks on many planes: reproducibility within and between architectures, and fragmentation.
+    """Scores networks on many planes: reproducibility within and between them, fragmentation, churn.
 
     Trains and samples what is not there yet, or scores label-map files alone, without a model or a GPU.
     """
@@ -35,7 +36,11 @@ class ScoreOptions(TrainingOptions):
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...")] = ()
     """Label-map files to score instead of training: .nc files of the same planes."""
     planes: Literal["triplet", "noise", "shuffled", "around"] = "triplet"
-    """Through triplets of three classes, noise, triplets with shuffled pixels, or around one image."""
+    """Through triplets of images, noise, triplets with shuffled pixels, or around one image."""
+    corners: Literal["distinct", "one-class"] = "distinct"
+    """For --planes triplet: three images of distinct classes, or of one class."""
+    direction: Literal["random", "adversarial"] = "random"
+    """For --planes around: both directions random, or one up the loss of the first network."""
     triplets: int | None = None
     """How many planes. Default: 50 for quick, else 500."""
     triplet_seed: int = 0
@@ -47,9 +52,19 @@ class ScoreOptions(TrainingOptions):
     margin: float = 0.1
     """How far a plane reaches beyond its three images, as a share of their bounding box's side."""
     inside: bool = False
-    """Compare inside the triangle of the three images only."""
+    """Fill the matrix from points inside the triangle of the three images only."""
     connectivity: Literal[4, 8] = 8
     """Whether fragments touch at corners (8, as published) or at sides only (4)."""
+    floor: bool = False
+    """Train each run once more with one initial weight multiplied by 1.001, and print how far the two agree."""
+    convergence: bool = False
+    """Also sample at twice the resolution, and print the fragments found at half, full and double."""
+    margins: int = 0
+    """Also measure how far so many images of --split are from the nearest change of label, along ten directions."""
+    along: Literal["random", "images"] = "random"
+    """For --margins: directions at random, or towards other images."""
+    half_width: float | None = None
+    """Print how many runs and triplets would give each reproducibility an interval of this half-width."""
     out: Path = Path("scores")
     """Where tables, figures and label maps are written."""
 
@@ -60,133 +75,237 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _score(options: ScoreOptions) -> None:
+    if options.files and (options.floor or options.convergence or options.margins):
+        raise InputError(
+            "--floor, --convergence and --margins need the networks: leave them out where FILEs are scored"
+        )
     out = output_directory(options.out)
-    maps, name = _read(options) if options.files else _sampled(options, out)
+    scored = _read(options) if options.files else _sampled(options, out)
 
-    from dbviz.scores import fragmentation, groups, reproducibility_matrix
+    from dbviz.scores import groups, summarise
 
-    archs = list(groups(maps))
-    matrix = reproducibility_matrix(maps, inside=options.inside)
-    pieces = fragmentation(maps, connectivity=options.connectivity)
-    _print(maps, archs, matrix, pieces)
-    _write(out / name, options, maps, archs, matrix, pieces)
+    summary = summarise(scored.maps, inside=options.inside, connectivity=options.connectivity)
+    names = list(groups(scored.maps))
+    summary = summary.extended(scored.also)
+    _print(scored.maps, names, summary)
+    if options.half_width is not None:
+        _print_plans(summary, options.half_width)
+    _write(out / scored.name, options, scored.maps, names, summary)
 
 
-def _read(options: ScoreOptions) -> tuple["xr.Dataset", str]:
+@dataclass(frozen=True)
+class _Scored:
+    """Label maps, what their files are called, and scores that label maps cannot give."""
+
+    maps: "xr.Dataset"
+    name: str
+    also: dict[str, Any]
+
+
+def _read(options: ScoreOptions) -> _Scored:
     from dbviz.regions import combine, load
 
     maps = combine([load(path) for path in options.files])
     say(f"Scoring {maps.sizes['model']} models on {maps.sizes['plane']} planes from {len(options.files)} files.")
-    return maps, "+".join(path.stem for path in options.files)[:100]
+    return _Scored(maps, "+".join(path.stem for path in options.files)[:100], {})
 
 
-def _sampled(options: ScoreOptions, out: Path) -> tuple["xr.Dataset", str]:
+def _sampled(options: ScoreOptions, out: Path) -> _Scored:
     """The label maps of the runs asked for, trained and sampled where they are not there yet."""
-    from dbviz.regions import sample, save
-    from dbviz.regions.files import load_if_equal
     from dbviz.regions.plane import check_grid
-    from dbviz.regions.sampling import provenance, short_identity
-    from dbviz.wanted import fit_wanted, wanted
+    from dbviz.wanted import fit_wanted, nudged, wanted
 
     asked = wanted(options)
-    images, preset = asked.images, asked.preset
-    count = _TRIPLETS[preset] if options.triplets is None else options.triplets
+    count = _TRIPLETS[asked.preset] if options.triplets is None else options.triplets
     if count < 2 or len(asked.specs) < 2:
         raise InputError("scores need at least two planes (--triplets) and two runs (--seeds, --arch)")
     check_grid(options.resolution, options.margin)
-    runs = {run.spec.name: run for run in fit_wanted(asked, options)}
-    planes = _planes(options, images.split(options.split), count)
-    source = provenance(runs, planes, options.resolution, options.margin)
-    parts = [images.name, "+".join(options.arch), preset, options.planes, str(count)]
-    name = file_name([*parts, short_identity(source)])
-    path = out / f"{name}.nc"
+    runs = fit_wanted(asked, options, also=nudged(asked.specs) if options.floor else [])
+    planes = _planes(options, asked.images, count, runs[0])
+    maps, path = _maps(runs, planes, options, asked, out, options.resolution)
+    also = _on_test_images(runs[: len(asked.specs)], asked.images)
+    if options.convergence:
+        from dbviz.scores import convergence
+
+        fine, _ = _maps(runs[: len(asked.specs)], planes, options, asked, out, 2 * options.resolution - 1)
+        for name, counts in convergence(fine, connectivity=options.connectivity).items():
+            for points, estimate in counts.items():
+                also.setdefault(f"fragments at {points} x {points}", {})[name] = estimate
+    if options.margins:
+        also |= _margins(runs[: len(asked.specs)], asked.images, options)
+    return _Scored(maps, path.stem, also)
+
+
+def _maps(
+    runs: Sequence["Run"], planes: "PlaneSet", options: ScoreOptions, asked: "Wanted", out: Path, resolution: int
+) -> tuple["xr.Dataset", Path]:
+    """Label maps, found in an earlier call's file or sampled now, and the path of that file."""
+    from dbviz.regions import sample, save
+    from dbviz.regions.files import load_if_equal
+    from dbviz.regions.sampling import provenance, short_identity
+
+    named = {run.spec.name: run for run in runs}
+    source = provenance(named, planes, resolution, options.margin)
+    parts = [asked.images.name, "+".join(options.arch), asked.preset, options.planes, str(len(planes))]
+    path = out / f"{file_name([*parts, short_identity(source)])}.nc"
     if (maps := load_if_equal(path, source, confidence=False)) is not None:
         say(f"Label maps of the same networks on the same planes found in {path}: not sampled again.")
-        return maps, name
-    say(f"Sampling {len(runs)} networks on {count} planes of {options.resolution} x {options.resolution} points.")
-    grid = {"resolution": options.resolution, "margin": options.margin}
-    maps = sample(runs, planes, **grid, device=options.device, progress=True)
+        return maps, path
+    say(f"Sampling {len(named)} networks on {len(planes)} planes of {resolution} x {resolution} points.")
+    maps = sample(named, planes, resolution=resolution, margin=options.margin, device=options.device, progress=True)
     save(maps, path)
-    return maps, name
+    return maps, path
 
 
-def _planes(options: ScoreOptions, images: "ImageSet", count: int) -> "PlaneSet":
+def _planes(options: ScoreOptions, images: "Images", count: int, first: "Run") -> "PlaneSet":
     from dbviz.regions import draw_planes
-    from dbviz.regions.off_manifold import draw_noise_planes, draw_planes_around, draw_shuffled_planes
+    from dbviz.regions.off_manifold import (
+        adversarial_direction,
+        draw_noise_planes,
+        draw_planes_around,
+        draw_shuffled_planes,
+    )
 
-    drawn = {
-        "triplet": draw_planes,
-        "noise": draw_noise_planes,
-        "shuffled": draw_shuffled_planes,
-        "around": draw_planes_around,
-    }
-    return drawn[options.planes](images, count, seed=options.triplet_seed)
+    corners, seed = images.split(options.split), options.triplet_seed
+    if options.planes == "triplet":
+        return draw_planes(corners, count, seed=seed, one_class=options.corners == "one-class")
+    if options.planes == "around":
+        direction = adversarial_direction(first.model()) if options.direction == "adversarial" else None
+        return draw_planes_around(corners, count, seed=seed, direction=direction)
+    return {"noise": draw_noise_planes, "shuffled": draw_shuffled_planes}[options.planes](corners, count, seed=seed)
 
 
-def _print(maps: "xr.Dataset", archs: list[str], matrix: dict[Any, "Estimate"], pieces: dict[str, "Estimate"]) -> None:
+def _on_test_images(runs: Sequence["Run"], images: "Images") -> dict[str, Any]:
+    """Accuracy, churn and divergence of each network, by the name of the score."""
+    import numpy as np
+
+    from dbviz.naming import network_names
+    from dbviz.scores import image_scores
+
+    by_network: dict[str, list[Run]] = {}
+    for name, run in zip(network_names([run.spec for run in runs]), runs, strict=True):
+        by_network.setdefault(name, []).append(run)
+    found: dict[str, Any] = {}
+    for name, alike in by_network.items():
+        logits = np.stack([run.test_logits().numpy() for run in alike])
+        for score, estimate in image_scores(logits, images.test.labels).items():
+            found.setdefault(score, {})[name] = estimate
+    return found
+
+
+def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> dict[str, Any]:
+    """The median margin of each network, for all images and for those it classifies right."""
+    from dbviz.regions import measure_margins
+    from dbviz.scores import median_margin
+
+    measured = measure_margins(
+        runs,
+        images.split(options.split).first(options.margins),
+        along=options.along,
+        device=options.device,
+        progress=True,
+    )
+    chosen = {"all images": None, "correctly classified": measured.correct}
+    return {f"median margin, {name}": median_margin(measured, chosen=mask) for name, mask in chosen.items()}
+
+
+def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
+    from dbviz.scores import groups
     from dbviz.scores.published import published
+    from dbviz.scores.tables import matrix_frame, scores_frame
 
     on = f"{maps.attrs['dataset']} {maps.attrs['split']}, {maps.sizes['plane']} planes"
-    cells = [[arch, *(str(matrix.get((arch, other), "")) for other in archs)] for arch in archs]
-    print_table(f"Reproducibility, {on}, 95 % intervals over planes and runs", ["", *archs], cells)
-    rows = []
-    for arch in archs:
-        own = matrix.get((arch, arch))
-        theirs = published(maps.attrs["dataset"], arch, arch)
-        rows.append(
-            [
-                arch,
-                str(int((maps.arch == arch).sum())),
-                f"{float(maps.test_accuracy.where(maps.arch == arch).mean()):.2%}",
-                str(own or ""),
-                f"{theirs:.2f}" if theirs is not None else "",
-                f"{own.value - theirs:+.2f}" if own and theirs is not None else "",
-                str(pieces[arch]),
-            ]
-        )
-    columns = ["", "runs", "test accuracy", "reproducibility", "published", "difference", "fragments of a plane"]
-    print_table("By architecture (published: full networks, 100 epochs, 500 triplets)", columns, rows)
-    for note in dict.fromkeys(e.note for e in [*matrix.values(), *pieces.values()] if e.note):
+    matrix = matrix_frame(summary.matrix, names)
+    print_table(f"Reproducibility, {on}, 95 % intervals over planes and runs", ["", *names], _rows(matrix))
+    runs = ["runs", *(str(len(found)) for found in groups(maps).values())]
+    rows = [runs, *_rows(scores_frame(summary.scores, names))]
+    theirs = {name: published(maps.attrs["dataset"], name, name) for name in names}
+    if any(theirs.values()):
+        ours = summary.scores.get("reproducibility", {})
+        rows.append(["published (full networks, 100 epochs)", *(_shown(theirs[name], "") for name in names)])
+        rows.append(["difference from it", *(_difference(ours.get(name), theirs[name]) for name in names)])
+    print_table("By network, 95 % intervals", ["", *names], rows)
+    for note in summary.notes:
         say(f"Note: some intervals are {note}.")
 
 
-def _write(
-    stem: Path,
-    options: ScoreOptions,
-    maps: "xr.Dataset",
-    archs: list[str],
-    matrix: dict[Any, "Estimate"],
-    pieces: dict[str, "Estimate"],
-) -> None:
-    import matplotlib as mpl
+def _rows(frame: Any) -> list[list[str]]:
+    return [[str(index), *row] for index, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)]
 
-    mpl.use("agg")
+
+def _shown(value: float | None, sign: str) -> str:
+    return "" if value is None else f"{value:{sign}.2f}"
+
+
+def _difference(ours: Any, theirs: float | None) -> str:
+    return "" if ours is None or theirs is None else f"{ours.value - theirs:+.2f}"
+
+
+def _print_plans(summary: "Summary", half_width: float) -> None:
+    from dbviz.scores import plan
+
+    for name, pilot in summary.scores.get("reproducibility", {}).items():
+        found = plan(pilot, half_width)
+        say(
+            f"{name}: {found.runs} runs on {found.triplets} triplets should give its reproducibility "
+            f"a half-width of {found.half_width:.3f}."
+        )
+
+
+def _write(stem: Path, options: ScoreOptions, maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     import json
 
-    from dbviz.figures import plot_estimates, plot_matrix, save_figure
     from dbviz.results import write_result
-    from dbviz.scores.tables import estimate_fields, matrix_csv, matrix_latex
+    from dbviz.scores.tables import estimate_fields, matrix_csv, matrix_latex, scores_csv
     from dbviz.store import write_whole
 
     where = "inside the triangle" if options.inside else "on the whole grid"
     caption = f"Reproducibility {where}, {maps.attrs['dataset']}, {maps.sizes['plane']} planes, with 95 % intervals."
-    write_whole(Path(f"{stem}.csv"), matrix_csv(matrix, archs, maps.attrs["dataset"]).encode())
-    write_whole(Path(f"{stem}.tex"), matrix_latex(matrix, archs, caption.replace("%", r"\%")).encode())
+    texts = {
+        "matrix.csv": matrix_csv(summary.matrix, names, maps.attrs["dataset"]),
+        "matrix.tex": matrix_latex(summary.matrix, names, caption.replace("%", r"\%")),
+        "scores.csv": scores_csv(summary.scores),
+    }
     result = {
-        "reproducibility": [{"archs": pair, **estimate_fields(e)} for pair, e in matrix.items() if pair[0] <= pair[1]],
-        "fragmentation": {arch: estimate_fields(e) for arch, e in pieces.items()},
+        "reproducibility": [
+            {"networks": pair, **estimate_fields(e)} for pair, e in summary.matrix.items() if pair[0] <= pair[1]
+        ],
+        "scores": {s: {n: estimate_fields(e) for n, e in found.items()} for s, found in summary.scores.items()},
         "test_accuracy": {str(m): float(maps.test_accuracy.sel(model=m)) for m in maps.model.values},
         "specs": json.loads(maps.attrs["specs"]),
         "planes": maps.attrs["planes"],
     }
-    write_result(Path(f"{stem}.json"), result)
-    figures = {
-        "matrix": plot_matrix(matrix, archs, label=f"reproducibility {where}"),
-        "fragmentation": plot_estimates(pieces, label="fragments of a plane"),
+    paths = [write_result(Path(f"{stem}.json"), result)]
+    for ending, text in texts.items():
+        paths.append(Path(f"{stem}-{ending}"))
+        write_whole(paths[-1], text.encode())
+    paths += _draw(stem, maps, names, summary, f"reproducibility {where}")
+    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
+
+
+def _draw(stem: Path, maps: "xr.Dataset", names: list[str], summary: "Summary", label: str) -> list[Path]:
+    """The matrix, the scores by network, the spread over planes, and the planes at either end of it."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    from dbviz.figures import plot_distributions, plot_extremes, plot_matrix, plot_scores, save_figure
+    from dbviz.scores import groups, nudged, plane_agreement
+
+    plain = maps.isel(model=~nudged(maps))
+    agreement = plane_agreement(plain)
+    figures: dict[str, Any] = {
+        "matrix": plot_matrix(summary.matrix, names, label=label).figure,
+        "scores": plot_scores(summary.scores),
     }
-    paths = [save_figure(cast("Figure", ax.figure), Path(f"{stem}-{kind}.pdf")) for kind, ax in figures.items()]
-    tables = [f"{stem}.{ending}" for ending in ("csv", "tex", "json")]
-    say("\n".join(["Written:", *(f"  {path}" for path in [*tables, *paths])]))
+    if agreement:
+        figures["planes"] = plot_distributions(agreement).figure
+    for name, values in agreement.items():
+        figures[f"extremes-{file_name([name])}"] = plot_extremes(plain.isel(model=groups(plain)[name]), values)
+    paths = [save_figure(figure, Path(f"{stem}-{kind}.pdf")) for kind, figure in figures.items()]
+    plt.close("all")
+    return paths
 
 
 if __name__ == "__main__":

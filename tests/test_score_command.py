@@ -1,14 +1,18 @@
 """python -m dbviz.score: from runs and from label-map files, and what it refuses."""
 
+import contextlib
+import io
 import json
+import shutil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from dbviz import regions, runs
 from dbviz.score import main
-from dbviz.scores import fragmentation, reproducibility_matrix
+from dbviz.scores import agreement, fragmentation, networks, reproducibility_matrix
 
 TRAINING = ["--dataset", "shapes", "--train-size", "64", "--epochs", "1", "--width", "16", "--device", "cpu"]
 PLANES = ["--triplets", "4", "--resolution", "6"]
@@ -31,29 +35,93 @@ def _at_home(shared_home, monkeypatch):
     monkeypatch.setenv("DBVIZ_HOME", str(shared_home))
 
 
+@pytest.fixture(scope="module")
+def scored_once(shared_home, tmp_path_factory) -> tuple[Path, str]:
+    """The label maps of two architectures under two seeds, scored; their folder's place and what was printed."""
+    out, said = tmp_path_factory.mktemp("scores"), io.StringIO()
+    arguments = [*TRAINING, *PLANES, "--arch", "fcnet", "resnet18", "--seeds", "0-1", "--half-width", "0.01"]
+    arguments += ["--convergence", "--margins", "30", "--home", str(shared_home), "--out", str(out)]
+    with contextlib.redirect_stdout(said):
+        assert main(arguments) == 0
+    return out, said.getvalue()
+
+
 @pytest.fixture
-def scored(_at_home) -> Path:
-    """The label maps of two architectures under two seeds, scored."""
-    assert main([*TRAINING, *PLANES, "--arch", "fcnet", "resnet18", "--seeds", "0-1"]) == 0
-    (path,) = Path("scores").glob("*.nc")
-    return path
+def scored(scored_once) -> Path:
+    """The label maps of those scores, copied with all that was written beside them."""
+    shutil.copytree(scored_once[0], "scores")
+    return next(path for path in Path("scores").glob("*.nc") if path.with_suffix(".json").exists())
 
 
-def test_scores_of_runs_are_printed_stored_and_drawn(capsys, scored):
+def test_scores_of_runs_are_printed_stored_and_drawn(scored, scored_once):
     found = json.loads(scored.with_suffix(".json").read_text())
     maps = regions.load(scored)
     matrix = reproducibility_matrix(maps)
-    stored = {tuple(cell["archs"]): cell["value"] for cell in found["reproducibility"]}
+    stored = {tuple(cell["networks"]): cell["value"] for cell in found["reproducibility"]}
     assert stored == {
         (a, b): matrix[a, b].value for a, b in [("fcnet", "fcnet"), ("fcnet", "resnet18"), ("resnet18", "resnet18")]
     }
-    assert {arch: cell["value"] for arch, cell in found["fragmentation"].items()} == {
-        arch: estimate.value for arch, estimate in fragmentation(maps).items()
+    assert {name: cell["value"] for name, cell in found["scores"]["fragments of a plane"].items()} == {
+        name: estimate.value for name, estimate in fragmentation(maps).items()
     }
-    out = capsys.readouterr().out
-    assert str(matrix["fcnet", "resnet18"]) in out
-    endings = sorted(path.name.removeprefix(scored.stem) for path in Path("scores").iterdir())
-    assert endings == ["-fragmentation.pdf", "-matrix.pdf", ".csv", ".json", ".nc", ".tex"]
+    assert str(matrix["fcnet", "resnet18"]) in scored_once[1]
+    endings = sorted(path.name.removeprefix(scored.stem) for path in Path("scores").glob(f"{scored.stem}*"))
+    extremes = [f"-extremes-{name}.pdf" for name in ("fcnet", "resnet18")]
+    figures = ["-matrix.csv", "-matrix.pdf", "-matrix.tex", "-planes.pdf", "-scores.csv", "-scores.pdf"]
+    assert endings == [*extremes, *figures, ".json", ".nc"]
+
+
+def test_every_score_has_its_row_and_its_line(scored, scored_once):
+    rows = ["reproducibility", "beyond chance", "Jaccard", "inside the triangle", "fragments of a plane"]
+    rows += ["test accuracy", "churn", "divergence", "fragments at 3 x 3", "fragments at 6 x 6", "fragments at 11 x 11"]
+    rows += ["median margin, all images", "median margin, correctly"]
+    for row in rows:
+        assert row in scored_once[1]
+    table = Path(f"{scored.with_suffix('')}-scores.csv").read_text()
+    assert table.startswith("score,network,value,low,high,level,triplets,runs,note\nreproducibility,fcnet,")
+    assert "\ntest accuracy,resnet18," in table
+
+
+def test_convergence_at_the_full_resolution_is_the_fragmentation(scored):
+    scores = json.loads(scored.with_suffix(".json").read_text())["scores"]
+    assert scores["fragments at 6 x 6"] == scores["fragments of a plane"]
+
+
+def test_few_runs_cannot_be_planned_from(scored, capsys):
+    assert main([str(scored), "--half-width", "0.01"]) == 2
+    assert "at least three" in capsys.readouterr().err
+
+
+def test_the_floor_compares_runs_with_their_nudged_siblings(capsys):
+    arguments = [*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", "--floor"]
+    assert main(arguments) == 0
+    assert "instability floor" in capsys.readouterr().out
+    (path,) = Path("scores").glob("*.json")
+    scores, maps = json.loads(path.read_text())["scores"], regions.load(path.with_suffix(".nc"))
+    assert list(maps.seed.values) == ["0", "1", "0-nudge0", "1-nudge0"]
+    labels = maps.labels.values
+    floor = np.mean([agreement(labels[k], labels[k + 2]) for k in (0, 1)])
+    assert scores["instability floor"]["fcnet"]["value"] == pytest.approx(floor)
+    assert scores["reproducibility"]["fcnet"]["value"] == pytest.approx(agreement(labels[0], labels[1]))
+
+
+def test_optimizers_and_modes_are_compared_under_their_own_names(capsys):
+    modes = ["--optimizer", "sgd", "adam", "--mode", "plain", "mixup"]
+    assert main([*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0", *modes]) == 0
+    (path,) = Path("scores").glob("*.nc")
+    names = ["fcnet sgd plain", "fcnet sgd mixup", "fcnet adam plain", "fcnet adam mixup"]
+    assert networks(regions.load(path)) == names
+    assert all(name.rpartition(" ")[0] in capsys.readouterr().out for name in names[:1])
+
+
+@pytest.mark.usefixtures("scored_once")
+def test_a_student_learns_from_a_run_of_the_store(shared_home):
+    teacher = next(path.name for path in shared_home.glob("shapes-resnet18-*-s0-*"))
+    student = [*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", "--mode", "distil-soft"]
+    assert main([*student, "--teacher", teacher, "--out", "students"]) == 0
+    (path,) = Path("students").glob("*.nc")
+    specs = json.loads(regions.load(path).attrs["specs"]).values()
+    assert {spec["teacher"][:10] for spec in specs} == {teacher.rpartition("-")[2]}
 
 
 def test_label_map_files_alone_give_the_same_scores(scored, capsys, monkeypatch):
@@ -70,11 +138,17 @@ def test_label_map_files_alone_give_the_same_scores(scored, capsys, monkeypatch)
     assert "4 models on 4 planes from 2 files" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("planes", ["noise", "shuffled", "around"])
+@pytest.mark.parametrize("planes", [["noise"], ["shuffled"], ["around"], ["around", "--direction", "adversarial"]])
 def test_planes_off_the_manifold_are_scored(planes):
-    assert main([*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", "--planes", planes]) == 0
+    assert main([*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", "--planes", *planes]) == 0
     (path,) = Path("scores").glob("*.nc")
-    assert regions.load(path).attrs["split"] == f"test {planes}"
+    assert regions.load(path).attrs["split"] == f"test {planes[0]}"
+
+
+def test_planes_go_through_triplets_of_one_class():
+    assert main([*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", "--corners", "one-class"]) == 0
+    (path,) = Path("scores").glob("*.nc")
+    assert all(len(set(labels)) == 1 for labels in regions.load(path).triplet_label.values)
 
 
 def changed(scored: Path, **attributes) -> None:
@@ -110,6 +184,11 @@ def test_maps_that_do_not_belong_together_are_refused(scored, capsys, attributes
         ([*TRAINING, "--triplets", "1"], "at least two planes"),
         ([*TRAINING, "--seeds", "0"], "two runs"),
         ([*TRAINING, "--resolution", "1"], "resolution is 1"),
+        (["a.nc", "--floor"], "leave them out where FILEs are scored"),
+        ([*TRAINING, "--mode", "distil-soft"], "distillation needs a teacher"),
+        ([*TRAINING, "--teacher", "some"], "goes with --mode distil-soft"),
+        ([*TRAINING, "--mode", "distil-hard", "--teacher", "none"], "no finished run is called 'none'"),
+        ([*TRAINING, "--arch", "fcnet", "fcnet"], "--arch fcnet is given twice"),
     ],
 )
 def test_too_little_is_refused_in_one_line(scored, capsys, arguments, said):

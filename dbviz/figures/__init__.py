@@ -1,6 +1,7 @@
 """Pictures of finished arrays: they draw what they are given, and neither compute nor save."""
 
-from dbviz.figures.estimates import plot_distributions, plot_estimates
+from dbviz.figures.estimates import plot_distributions, plot_estimates, plot_scores
+from dbviz.figures.extremes import plot_extremes
 from dbviz.figures.matrix import plot_matrix
 from dbviz.figures.palette import PALETTES, class_colours
 from dbviz.figures.regions import RegionDisplay
@@ -13,6 +14,8 @@ __all__ = [
     "class_colours",
     "plot_distributions",
     "plot_estimates",
+    "plot_extremes",
     "plot_matrix",
+    "plot_scores",
     "save_figure",
 ]

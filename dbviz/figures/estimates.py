@@ -6,14 +6,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from dbviz.scores import Estimate
 
-__all__ = ["plot_distributions", "plot_estimates"]
+__all__ = ["plot_distributions", "plot_estimates", "plot_scores"]
 
 
 def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None, label: str = "") -> Axes:
-    """One point with its interval for each architecture, in the order given; `label` names the score and its unit."""
+    """One point with its interval for each network, in the order given; `label` names the score and its unit."""
     if ax is None:
         _, ax = plt.subplots(figsize=(1.6 + 0.65 * len(estimates), 2.8), layout="constrained")
     values = np.array([e.value for e in estimates.values()])
@@ -26,8 +27,22 @@ def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None,
     return ax
 
 
+def plot_scores(scores: Mapping[str, Mapping[str, Estimate]]) -> Figure:
+    """A panel for each score, in which each network has its point and interval."""
+    networks = max((len(found) for found in scores.values()), default=1)
+    columns = min(3, len(scores))
+    rows = -(-len(scores) // columns)
+    size = ((1.0 + 0.45 * networks) * columns + 0.8, 2.3 * rows)
+    figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=size, layout="constrained")
+    for panel, (score, found) in zip(axes.flat, scores.items(), strict=False):
+        plot_estimates(found, ax=panel, label=score)
+    for panel in axes.flat[len(scores) :]:
+        panel.remove()
+    return figure
+
+
 def plot_distributions(agreements: Mapping[str, Float64[np.ndarray, " plane"]], *, ax: Axes | None = None) -> Axes:
-    """For each architecture the mean agreement of its runs plane by plane: a violin with its quartiles."""
+    """For each network the mean agreement of its runs plane by plane: a violin with its quartiles."""
     if ax is None:
         _, ax = plt.subplots(figsize=(1.6 + 0.75 * len(agreements), 2.8), layout="constrained")
     bodies = ax.violinplot(list(agreements.values()), positions=range(len(agreements)), showextrema=False, widths=0.8)

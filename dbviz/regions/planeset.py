@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from dbviz.images import ImageSet, check_triplets, draw_triplets
 from dbviz.regions.plane import Plane
@@ -71,10 +71,22 @@ class PlaneSet(Sequence[Plane]):
         return digest.hexdigest()
 
 
-def draw_planes(images: ImageSet, triplets: int = 500, *, seed: int = 0) -> PlaneSet:
+def draw_planes(
+    images: ImageSet,
+    triplets: int = 500,
+    *,
+    seed: int = 0,
+    one_class: bool = False,
+    among: Bool[np.ndarray, " n"] | None = None,
+) -> PlaneSet:
     """Planes through `triplets` triplets of `images`, drawn with three distinct labels each.
 
+    Args:
+        one_class: through three images of one class instead.
+        among: through these images only, such as those that are labelled wrong.
+
     Raises:
-        InputError: fewer than one triplet asked for, or fewer than three classes.
+        InputError: fewer than one triplet asked for, or too few classes or images to draw from.
     """
-    return PlaneSet.of(images, draw_triplets(images, triplets, seed=seed))
+    drawn = draw_triplets(images, triplets, seed=seed, one_class=one_class, among=among)
+    return PlaneSet.of(images, drawn)

@@ -7,7 +7,7 @@ whole planes; every model sees a tile before the next is made, so memory holds o
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -16,12 +16,19 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float32
-from torch import Tensor, nn
+from torch import Tensor
 
-from dbviz import store
 from dbviz.environment import environment
 from dbviz.errors import InputError
 from dbviz.progress import progress_bar
+from dbviz.regions.models import (
+    Model,
+    checked_logits,
+    device_of,
+    model_coordinates,
+    model_provenance,
+    named_models,
+)
 from dbviz.regions.plane import Plane, check_grid
 from dbviz.regions.planeset import PlaneSet
 from dbviz.store import Run
@@ -33,9 +40,6 @@ __all__ = ["FORMAT", "Model", "provenance", "sample", "short_identity"]
 
 FORMAT = 1
 """Version of the label maps' layout; files of a higher one are refused."""
-
-Model = Run | Callable[[Tensor], Tensor]
-"""A trained run, any module, or any function from images (n, c, h, w) to logits (n, k)."""
 
 
 def sample(
@@ -73,7 +77,7 @@ def sample(
             finite or not (n, k) with at most 256 classes.
     """
     check_grid(resolution, margin)
-    named = _named(models)
+    named = named_models(models)
     plane_set = planes if isinstance(planes, PlaneSet) else _without_source(planes)
     _check_datasets(named, plane_set)
     chosen = choose_device(device)
@@ -87,7 +91,7 @@ def sample(
         ready = [model.model(chosen) if isinstance(model, Run) else model for model in named.values()]
         for model in ready:
             stack.enter_context(evaluating(model))
-        places = [_device_of(model, chosen) for model in ready]
+        places = [device_of(model, chosen) for model in ready]
         size = batch_size or evaluation_batch(chosen)
         advance = stack.enter_context(progress_bar(float(len(named) * count * points), show=progress))
         for tile in _tiles(count, points, size):
@@ -147,24 +151,6 @@ def _points(
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _named(models: Model | Sequence[Model] | Mapping[str, Model]) -> dict[str, Model]:
-    if isinstance(models, Mapping):
-        named = dict(models)
-    else:
-        listed = [models] if callable(models) or isinstance(models, Run) else list(models)
-        named = {m.spec.name if isinstance(m, Run) else f"model {i}": m for i, m in enumerate(listed)}
-        if len(named) < len(listed):
-            raise InputError("a run is given twice: give each model once, or a mapping from names to models")
-    if not named:
-        raise InputError("no model to sample: give at least one run or module")
-    for name, model in named.items():
-        if not (isinstance(model, Run) or callable(model)):
-            raise InputError(
-                f"{name} is a {type(model).__name__}: give a run, a module, or a function from images to logits"
-            )
-    return named
-
-
 def _check_datasets(named: Mapping[str, Model], planes: PlaneSet) -> None:
     for name, model in named.items():
         if isinstance(model, Run) and planes.dataset and model.spec.dataset != planes.dataset:
@@ -179,36 +165,16 @@ def _without_source(plane: Plane) -> PlaneSet:
     return PlaneSet((plane,), none, none, dataset="", split="", class_names=())
 
 
-def _device_of(model: Callable[[Tensor], Tensor], otherwise: torch.device) -> torch.device:
-    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    return otherwise if parameter is None else parameter.device
-
-
 def _checked(logits: Tensor, name: str, count: int) -> Float32[Tensor, "n k"]:
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(f"{name} gives {shape} for {count} images: it must give logits of shape ({count}, classes)")
-    if logits.shape[1] > 256:
-        raise InputError(f"{name} has {logits.shape[1]} classes: label maps hold at most 256")
-    bad = ~torch.isfinite(logits).all(1)
-    if bad.any():
-        raise InputError(
-            f"{name} gives logits that are not finite at {float(bad.float().mean()):.1%} of {count} points of a plane"
-        )
-    return logits.float()
+    checked = checked_logits(logits, name, count)
+    if checked.shape[1] > 256:
+        raise InputError(f"{name} has {checked.shape[1]} classes: label maps hold at most 256")
+    return checked
 
 
 def _coordinates(named: Mapping[str, Model], planes: PlaneSet, axes: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict:
-    runs = [model if isinstance(model, Run) else None for model in named.values()]
-    return {
-        "model": np.array(list(named)),
+    return model_coordinates(named) | {
         "plane": np.arange(len(planes)),
-        "arch": (
-            "model",
-            np.array([run.spec.arch if run else name for name, run in zip(named, runs, strict=True)]),
-        ),
-        "seed": ("model", np.array([str(run.spec.seeds) if run else "" for run in runs])),
-        "test_accuracy": ("model", np.array([run.test_accuracy if run else np.nan for run in runs])),
         "triplet": (("plane", "corner"), planes.triplets),
         "triplet_label": (("plane", "corner"), planes.labels),
         "anchors": (("plane", "corner", "axis"), np.stack([plane.anchors for plane in planes])),
@@ -219,7 +185,6 @@ def _coordinates(named: Mapping[str, Model], planes: PlaneSet, axes: Sequence[tu
 
 def provenance(models: Mapping[str, Model], planes: PlaneSet, resolution: int, margin: float) -> dict[str, Any]:
     """Everything that determines the label maps of `models` on `planes`, as plain attributes."""
-    specs = {name: model.spec.to_dict() for name, model in models.items() if isinstance(model, Run)}
     return {
         "format": FORMAT,
         "dataset": planes.dataset,
@@ -228,18 +193,10 @@ def provenance(models: Mapping[str, Model], planes: PlaneSet, resolution: int, m
         "planes": planes.identity,
         "resolution": resolution,
         "margin": margin,
-        "specs": json.dumps(specs),
-        "weights": json.dumps({name: _fingerprint(model) for name, model in models.items()}),
+        **model_provenance(models),
     }
 
 
 def short_identity(provenance: dict[str, Any]) -> str:
     """Eight hexadecimal digits that stand for a provenance in the name of a file."""
     return hashlib.sha256(json.dumps(provenance, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _fingerprint(model: Model) -> str | None:
-    """A digest of the model's weights; None for a function, whose insides cannot be seen."""
-    if isinstance(model, Run):
-        return model.fingerprint
-    return store.digest(model.state_dict()) if isinstance(model, nn.Module) else None

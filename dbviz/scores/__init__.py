@@ -1,35 +1,61 @@
 """Scores: pure functions of label maps."""
 
 from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, mean_agreement, pair_table
-from dbviz.scores.churn import churn, jensen_shannon
-from dbviz.scores.estimate import Estimate, jackknife_estimate
+from dbviz.scores.churn import churn, image_scores, jensen_shannon
+from dbviz.scores.convergence import convergence
+from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
 from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, fragments
+from dbviz.scores.margin import censored_share, image_margins, kaplan_meier_median, mean_margin, median_margin
 from dbviz.scores.networks import groups, networks, nudged
 from dbviz.scores.planner import Plan, plan
-from dbviz.scores.reproducibility import fragmentation, pairs_estimate, reproducibility, reproducibility_matrix
+from dbviz.scores.reproducibility import (
+    chance_corrected,
+    fragmentation,
+    instability_floor,
+    jaccard_index,
+    pairs_estimate,
+    plane_agreement,
+    reproducibility,
+    reproducibility_matrix,
+)
+from dbviz.scores.summary import Summary, summarise
 
 __all__ = [
     "Estimate",
     "Plan",
+    "Summary",
     "agreement",
     "boundary_length",
+    "censored_share",
+    "chance_corrected",
     "churn",
     "class_areas",
     "class_skips",
+    "convergence",
     "fragmentation",
     "fragments",
     "groups",
+    "image_margins",
+    "image_scores",
     "inside_triangle",
+    "instability_floor",
     "jaccard",
+    "jaccard_index",
     "jackknife_estimate",
     "jensen_shannon",
+    "kaplan_meier_median",
     "kappa",
     "mean_agreement",
+    "mean_margin",
+    "means_estimate",
+    "median_margin",
     "networks",
     "nudged",
     "pair_table",
     "pairs_estimate",
     "plan",
+    "plane_agreement",
     "reproducibility",
     "reproducibility_matrix",
+    "summarise",
 ]

@@ -7,7 +7,16 @@ from jaxtyping import Bool, Float64, UInt8
 
 from dbviz.errors import InputError
 
-__all__ = ["agreement", "inside_triangle", "jaccard", "kappa", "mean_agreement", "pair_table"]
+__all__ = [
+    "agreement",
+    "chance_table",
+    "inside_triangle",
+    "jaccard",
+    "jaccard_table",
+    "kappa",
+    "mean_agreement",
+    "pair_table",
+]
 
 
 def agreement(labels_1: UInt8[np.ndarray, "*points"], labels_2: UInt8[np.ndarray, "*others"]) -> float:
@@ -85,6 +94,31 @@ def pair_table(
         if counted is not None:
             equal &= counted
         table[i, j] = table[j, i] = np.count_nonzero(equal, axis=1) / size
+    return table
+
+
+def chance_table(
+    labels: UInt8[np.ndarray, "model plane row column"], classes: int
+) -> Float64[np.ndarray, "model model plane"]:
+    """What chance alone would give of agreement: the sum over classes of the product of two maps' shares."""
+    shares = np.stack([(labels == label).mean(axis=(-2, -1)) for label in range(classes)], axis=-1)
+    return np.einsum("ipk,jpk->ijp", shares, shares)
+
+
+def jaccard_table(
+    labels: UInt8[np.ndarray, "model plane row column"], classes: int
+) -> Float64[np.ndarray, "model model plane"]:
+    """Mean Jaccard index of every pair of models on every plane, over the classes that either has there."""
+    models, planes = labels.shape[:2]
+    flat = labels.reshape(models, planes, -1) + np.arange(planes)[:, None] * classes  # a class of each plane apart
+    bins = planes * classes
+    counts = np.stack([np.bincount(one.ravel(), minlength=bins) for one in flat])
+    table = np.ones((models, models, planes))
+    for i, j in combinations(range(models), 2):
+        both = np.bincount(flat[i][flat[i] == flat[j]], minlength=bins)
+        either = counts[i] + counts[j] - both
+        indices = np.divide(both, either, out=np.full(bins, np.nan), where=either > 0)
+        table[i, j] = table[j, i] = np.nanmean(indices.reshape(planes, classes), axis=1)
     return table
 
 

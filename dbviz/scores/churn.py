@@ -1,14 +1,21 @@
-"""How two runs differ on test images: predictions that change, and how far the probabilities lie apart."""
+"""How runs differ on test images: predictions that change, and how far the probabilities lie apart."""
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from scipy.spatial.distance import jensenshannon
+from scipy.special import softmax
 
 from dbviz.errors import InputError
+from dbviz.scores.estimate import Estimate, means_estimate
+from dbviz.scores.reproducibility import pairs_estimate
 
-__all__ = ["churn", "jensen_shannon"]
+__all__ = ["churn", "image_scores", "jensen_shannon"]
+
+_GROUPS = 100
+"""Images are left out of the jackknife by the group: a delete-a-group jackknife (Kott 2001)."""
 
 
 def churn(labels_1: Int64[np.ndarray, " n"], labels_2: Int64[np.ndarray, " others"]) -> float:
@@ -36,3 +43,39 @@ def jensen_shannon(
         raise InputError(f"probabilities of shapes {probabilities_1.shape} and {probabilities_2.shape}: compare alike")
     distance: Any = jensenshannon  # scipy's annotations lack `axis`
     return np.asarray(distance(probabilities_1, probabilities_2, base=2, axis=1) ** 2)
+
+
+def image_scores(logits: Float[np.ndarray, "run n k"], labels: Int64[np.ndarray, " n"]) -> dict[str, Estimate]:
+    """Test accuracy, churn and Jensen-Shannon divergence of the runs of one network, by these names.
+
+    The intervals are over runs and over test images, the images in up to a hundred groups. A single run has an
+    accuracy alone.
+
+    Raises:
+        InputError: fewer than two images.
+    """
+    predicted = logits.argmax(axis=2)
+    found = {"test accuracy": means_estimate(_grouped((predicted == labels).astype(float)), bounds=(0.0, 1.0))}
+    if len(logits) > 1:
+        members = [np.arange(len(logits))]
+        probabilities = softmax(logits.astype(float), axis=2)
+        found["churn"] = pairs_estimate(_table(len(logits), lambda i, j: predicted[i] != predicted[j]), members)
+        found["divergence"] = pairs_estimate(
+            _table(len(logits), lambda i, j: jensen_shannon(probabilities[i], probabilities[j])), members
+        )
+    return found
+
+
+def _table(models: int, compare: Any) -> Float64[np.ndarray, "model model group"]:
+    """`compare` of every pair of models, image by image, as means over groups of images."""
+    pairs = {(i, j): _grouped(np.asarray(compare(i, j), float)) for i, j in combinations(range(models), 2)}
+    table = np.zeros((models, models, len(next(iter(pairs.values())))))
+    for (i, j), means in pairs.items():
+        table[i, j] = table[j, i] = means
+    return table
+
+
+def _grouped(values: Float64[np.ndarray, "*runs n"]) -> Float64[np.ndarray, "*runs group"]:
+    """Means over groups of images of nearly equal size, in the images' order."""
+    parts = np.array_split(values, min(_GROUPS, values.shape[-1]), axis=-1)
+    return np.stack([part.mean(axis=-1) for part in parts], axis=-1)

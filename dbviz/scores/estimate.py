@@ -15,7 +15,7 @@ from scipy import stats
 
 from dbviz.errors import InputError
 
-__all__ = ["Estimate", "jackknife_estimate"]
+__all__ = ["Estimate", "jackknife_estimate", "means_estimate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Estimate:
     level: float = 0.95
     """Share of such intervals that hold the true value."""
     triplets: int
+    """How many triplets, or groups of test images."""
     runs: tuple[int, ...]
     """How many runs of each group: one number within an architecture, two between architectures."""
     run_variance: float
@@ -100,6 +101,25 @@ def jackknife_estimate(
         triplet_variance=by_triplet,
         note="" if covered else f"over triplets alone: {min(runs)} runs cannot show how runs vary",
     )
+
+
+def means_estimate(
+    values: Float64[np.ndarray, "run triplet"],
+    *,
+    level: float = 0.95,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> Estimate:
+    """The mean over runs and triplets of a score that each run has alone, such as its fragments.
+
+    Raises:
+        InputError: fewer than two triplets.
+    """
+
+    def mean(kept: list[np.ndarray], planes: np.ndarray) -> float:
+        return float(values[np.ix_(kept[0], planes)].mean())
+
+    runs, triplets = values.shape
+    return jackknife_estimate(mean, (runs,), triplets, fewest_runs=1, level=level, bounds=bounds)
 
 
 def _jackknife_variance(left_out: list[float]) -> float:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbviz.errors import InputError
-from dbviz.images import check_triplets, draw_triplets
+from dbviz.images import check_triplets, draw_triplets, shapes
 
 
 @given(st.integers(0, 2**31), st.integers(1, 20))
@@ -71,3 +71,28 @@ def test_good_triplets_pass_unchanged(striped, given_as):
 def test_a_bad_triplet_is_named(striped, triplet, message):
     with pytest.raises(InputError, match=message):
         check_triplets(striped, [[0, 1, 2], triplet])
+
+
+def test_triplets_of_one_class_are_three_different_images_of_it():
+    images = shapes(200, split="test")
+    triplets = draw_triplets(images, 100, seed=3, one_class=True)
+    assert all(len(set(images.labels[triplet])) == 1 and len(set(triplet)) == 3 for triplet in triplets)
+    assert len(np.unique(images.labels[triplets])) > 3
+    assert (draw_triplets(images, 10, seed=3, one_class=True) == triplets[:10]).all()
+
+
+@pytest.mark.parametrize("one_class", [True, False])
+def test_triplets_are_drawn_among_the_images_chosen(one_class):
+    images = shapes(200, split="test")
+    among = np.arange(200) % 3 == 0
+    triplets = draw_triplets(images, 50, one_class=one_class, among=among)
+    assert among[triplets].all()
+
+
+@pytest.mark.parametrize(
+    ("one_class", "match"), [(True, "no class of three images"), (False, "fewer than three classes")]
+)
+def test_too_few_images_to_draw_from_are_refused(one_class, match):
+    images = shapes(200, split="test")
+    with pytest.raises(InputError, match=match):
+        draw_triplets(images, 1, one_class=one_class, among=np.arange(200) < 2)

@@ -1,0 +1,90 @@
+"""What may be sampled and measured: trained runs, modules and plain functions, each under a name."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from dbviz import store
+from dbviz.errors import InputError
+from dbviz.store import Run
+
+__all__ = ["Model", "checked_logits", "device_of", "model_coordinates", "model_provenance", "named_models"]
+
+Model = Run | Callable[[Tensor], Tensor]
+"""A trained run, any module, or any function from images (n, c, h, w) to logits (n, k)."""
+
+
+def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> dict[str, Model]:
+    """Models under the keys of a mapping; else runs under their own names, others under their position.
+
+    Raises:
+        InputError: there is no model, one is given twice, or one is neither a run nor callable.
+    """
+    if isinstance(models, Mapping):
+        named = dict(models)
+    else:
+        listed = [models] if callable(models) or isinstance(models, Run) else list(models)
+        named = {m.spec.name if isinstance(m, Run) else f"model {i}": m for i, m in enumerate(listed)}
+        if len(named) < len(listed):
+            raise InputError("a run is given twice: give each model once, or a mapping from names to models")
+    if not named:
+        raise InputError("no model to sample: give at least one run or module")
+    for name, model in named.items():
+        if not (isinstance(model, Run) or callable(model)):
+            raise InputError(
+                f"{name} is a {type(model).__name__}: give a run, a module, or a function from images to logits"
+            )
+    return named
+
+
+def device_of(model: Callable[[Tensor], Tensor], otherwise: torch.device) -> torch.device:
+    """Where a module's parameters are; `otherwise` for what has none."""
+    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return otherwise if parameter is None else parameter.device
+
+
+def checked_logits(logits: Tensor, name: str, count: int) -> Float32[Tensor, "n k"]:
+    """The outputs of the model called `name` for `count` images, in single precision.
+
+    Raises:
+        InputError: they are not of shape (count, k), or not finite.
+    """
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise InputError(f"{name} gives {shape} for {count} images: it must give logits of shape ({count}, classes)")
+    bad = ~torch.isfinite(logits).all(1)
+    if bad.any():
+        raise InputError(
+            f"{name} gives logits that are not finite at {float(bad.float().mean()):.1%} of {count} points"
+        )
+    return logits.float()
+
+
+def model_coordinates(named: Mapping[str, Model]) -> dict[str, Any]:
+    """model (name), arch, seed and test_accuracy, all along `model`."""
+    runs = {name: model if isinstance(model, Run) else None for name, model in named.items()}
+    return {
+        "model": np.array(list(named)),
+        "arch": ("model", np.array([run.spec.arch if run else name for name, run in runs.items()])),
+        "seed": ("model", np.array([str(run.spec.seeds) if run else "" for run in runs.values()])),
+        "test_accuracy": ("model", np.array([run.test_accuracy if run else np.nan for run in runs.values()])),
+    }
+
+
+def model_provenance(named: Mapping[str, Model]) -> dict[str, str]:
+    """The specs of the runs and a digest of every model's weights, as JSON objects by name."""
+    specs = {name: model.spec.to_dict() for name, model in named.items() if isinstance(model, Run)}
+    weights = {name: _fingerprint(model) for name, model in named.items()}
+    return {"specs": json.dumps(specs), "weights": json.dumps(weights)}
+
+
+def _fingerprint(model: Model) -> str | None:
+    """A digest of the model's weights; None for a function, whose insides cannot be seen."""
+    if isinstance(model, Run):
+        return model.fingerprint
+    return store.digest(model.state_dict()) if isinstance(model, nn.Module) else None
