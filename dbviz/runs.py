@@ -2,12 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dbviz import store
 from dbviz.errors import InputError, unknown_name
@@ -143,9 +143,9 @@ def default_preset(device: torch.device) -> str:
     return "quick" if device.type == "cpu" else "standard"
 
 
-def unfinished(specs: Iterable[RunSpec], home: Path) -> list[RunSpec]:
-    """The specs whose runs are not in the store yet."""
-    return [spec for spec in specs if store.find(spec, home) is None]
+def unfinished(specs: Iterable[RunSpec], home: Path, keep: Collection[int] = ()) -> list[RunSpec]:
+    """The specs whose runs, or whose weights after the epochs `keep`, are not in the store yet."""
+    return [spec for spec in specs if store.find(spec, home) is None or _not_kept(spec, home, keep)]
 
 
 def estimate_seconds(specs: Iterable[RunSpec], images: Images, device: torch.device) -> dict[RunSpec, float]:
@@ -168,12 +168,20 @@ def fit_specs(
     home: Path,
     progress: bool = True,
     seconds: dict[RunSpec, float] | None = None,
+    keep: Collection[int] = (),
 ) -> list[Run]:
     """The run of each spec, trained where the store has none; `seconds` weighs them in the progress bar.
 
     A run that another process is training is waited for and then loaded.
+
+    Args:
+        keep: epochs whose weights are kept too, for `Run.at`; a finished run that has not kept them is trained again,
+            to the same bits.
+
+    Raises:
+        InputError: a run has fewer epochs, or cannot be trained to the same bits again.
     """
-    missing = unfinished(specs, home)
+    missing = unfinished(specs, home, keep)
     if missing:
         seconds = seconds or estimate_seconds(missing, images, device)
         with progress_bar(sum(seconds[spec] for spec in missing), show=progress) as advance:
@@ -186,21 +194,45 @@ def fit_specs(
                     device,
                     home,
                     lambda count, title=title, share=share: advance(count * share, title),
+                    keep,
                 )
     runs = [store.find(spec, home) for spec in specs]
     return [run for run in runs if run is not None]
 
 
 def _train_locked(
-    spec: RunSpec, images: Images, device: torch.device, home: Path, on_batch: Callable[[int], None]
+    spec: RunSpec,
+    images: Images,
+    device: torch.device,
+    home: Path,
+    on_batch: Callable[[int], None],
+    keep: Collection[int],
 ) -> None:
     with store.locked(spec, home):
-        if store.find(spec, home) is not None:  # another process finished it while this one waited
+        if not unfinished([spec], home, keep):  # another process finished it while this one waited
             return
-        _train(spec, images, device, home, on_batch)
+        if store.find(spec, home) is not None and not spec.recipe.deterministic:
+            raise InputError(
+                f"{home / spec.name} kept no weights of epochs {sorted(keep)} and was trained with --fast, "
+                "so it cannot be trained to the same bits again: delete it"
+            )
+        _train(spec, images, device, home, on_batch, keep)
 
 
-def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_batch: Callable[[int], None]) -> None:
+def _not_kept(spec: RunSpec, home: Path, keep: Collection[int]) -> list[int]:
+    if keep and max(keep) > spec.recipe.epochs:
+        raise InputError(f"epoch {max(keep)} asked for, but {spec.name} has {spec.recipe.epochs}: ask for at most that")
+    return [epoch for epoch in keep if not store.kept(spec, home, epoch)]
+
+
+def _train(
+    spec: RunSpec,
+    images: Images,
+    device: torch.device,
+    home: Path,
+    on_batch: Callable[[int], None],
+    keep: Collection[int],
+) -> None:
     store.begin(spec, home, device)
     model = _initial(spec, images)
     model.to(device)
@@ -209,11 +241,16 @@ def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_b
         wrong = mislabelled(images.train.first(spec.train_size), trained_on.labels)
         store.save_labels(spec, home, torch.from_numpy(trained_on.labels), torch.from_numpy(wrong))
     start, epochs = store.last_checkpoint(spec, home) or (None, [])
+    if start is not None and any(epoch <= start.metrics.epoch for epoch in _not_kept(spec, home, keep)):
+        start, epochs = None, []  # an interrupted training that was not asked to keep them
     if start is not None:
         on_batch(start.metrics.epoch * len(trained_on))
 
+    said: list[Tensor] = []
+
     def test(model: nn.Module) -> float:
-        return accuracy(logits(model, images.test, device, precision=spec.recipe.precision), images.test)
+        said[:] = [logits(model, images.test, device, precision=spec.recipe.precision)]
+        return accuracy(said[0], images.test)
 
     teacher = store.find_by_identity(spec.teacher, home).model(device) if spec.teacher else None
     watched = {"test": test, "on_batch": on_batch}
@@ -225,8 +262,10 @@ def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_b
         checkpoints = train(model, batches, spec.recipe, spec.seeds, objective=objective, start=start, **watched)
     for checkpoint in checkpoints:
         epochs.append(checkpoint.metrics)
+        if checkpoint.metrics.epoch in keep:
+            store.keep_epoch(spec, home, model, checkpoint.metrics.epoch)
         store.save_checkpoint(spec, home, checkpoint, epochs)
-    tested = logits(model, images.test, device)
+    tested = said[0] if said and spec.recipe.precision == "fp32" else logits(model, images.test, device)
     store.finish(
         spec,
         home,

@@ -5,6 +5,7 @@
         environment.json     with what
         labels.safetensors   if labels are wrong on purpose: those trained on, and which are wrong
         resume.safetensors   while it trains: the last epoch's checkpoint with the metrics up to there
+        weights-epoch-3.safetensors  the weights after an epoch that was asked to be kept
         weights.safetensors  once it is trained
         test_logits.safetensors  what it then says of every test image
         metrics.json         written last: its presence says that the run is finished
@@ -46,7 +47,9 @@ __all__ = [
     "find_by_name",
     "finish",
     "home_directory",
+    "keep_epoch",
     "keep_labels",
+    "kept",
     "kept_labels",
     "last_checkpoint",
     "load_tensors",
@@ -70,6 +73,8 @@ class Run:
     epochs: tuple[EpochMetrics, ...]
     test_accuracy: float
     """Share of the test images classified right after the last epoch, evaluated in fp32."""
+    epoch: int | None = None
+    """The epoch whose weights are meant; None is the last."""
 
     def __repr__(self) -> str:
         what = f"{self.spec.arch}, seed {self.spec.seeds}, {self.spec.dataset}"
@@ -82,7 +87,20 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        return self.directory / "weights.safetensors"
+        return self.directory / _weights_name(self.epoch)
+
+    def at(self, epoch: int) -> "Run":
+        """The run as it was after `epoch`, with the accuracy noted then.
+
+        Raises:
+            InputError: the weights of that epoch were not kept.
+        """
+        if epoch == len(self.epochs):
+            return self
+        if not kept(self.spec, self.directory.parent, epoch):
+            raise InputError(f"{self.directory} keeps no weights of epoch {epoch}: fit it with keep=[{epoch}]")
+        then = self.epochs[:epoch]
+        return dataclasses.replace(self, epoch=epoch, epochs=then, test_accuracy=then[-1].test_accuracy)
 
     @property
     def fingerprint(self) -> str:
@@ -212,6 +230,16 @@ def locked(spec: RunSpec, home: Path, *, wait: bool = True) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def keep_epoch(spec: RunSpec, home: Path, model: nn.Module, epoch: int) -> None:
+    """Keeps the weights as they are after `epoch`."""
+    save_tensors(home / spec.name / _weights_name(epoch), model.state_dict(), {"spec": spec.identity})
+
+
+def kept(spec: RunSpec, home: Path, epoch: int) -> bool:
+    """Whether the weights after `epoch` are there, which those after the last are as soon as the run is finished."""
+    return epoch == spec.recipe.epochs or (home / spec.name / _weights_name(epoch)).exists()
 
 
 def begin(spec: RunSpec, home: Path, device: torch.device) -> None:
@@ -392,6 +420,10 @@ def _what_is_wrong(path: Path) -> str:
             "convert it where you trust it, with safetensors.torch.save_file(torch.load(...), 'weights.safetensors')"
         )
     return "is damaged or no safetensors file: delete it to make it again, or give a whole one"
+
+
+def _weights_name(epoch: int | None) -> str:
+    return "weights.safetensors" if epoch is None else f"weights-epoch-{epoch}.safetensors"
 
 
 def _to_json(value: Any) -> bytes:

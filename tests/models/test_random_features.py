@@ -1,5 +1,7 @@
 """Random features: fixed, drawn again from their key, and noticed where a torch draws others."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from dbviz.models.build import construct
 SHAPE = (3, 8, 8)
 
 
-def net(seed: int = 0) -> torch.nn.Module:
+def net(seed: int = 0) -> Any:
     return build("random_features", 10, 32, seed, image_shape=SHAPE)
 
 
@@ -27,7 +29,7 @@ def test_the_key_alone_is_saved_and_gives_the_features_back():
     one = net(3)
     state = one.state_dict()
     assert sum(tensor.numel() for tensor in state.values()) == 1 + 192 + 320
-    other = construct("random_features", 10, 32, SHAPE)
+    other: Any = construct("random_features", 10, 32, SHAPE)
     other.load_state_dict(state)
     assert torch.equal(other.features.weight, one.features.weight)
     assert not torch.equal(net(4).features.weight, one.features.weight)

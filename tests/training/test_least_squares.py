@@ -1,5 +1,7 @@
 """The closed form: normal equations below the threshold, interpolation of least norm above it, runs like any other."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,7 @@ def test_features_that_are_not_finite_are_a_divergence():
 
 
 def fitted(images, home, **changes):
-    options = {"train_size": 64, "width": 16} | changes
+    options: dict[str, Any] = {"train_size": 64, "width": 16} | changes
     return fit("random_features", dataset=images, home=home, preset="quick", device="cpu", progress=False, **options)
 
 
@@ -60,7 +62,8 @@ def test_enough_features_interpolate_and_the_epoch_says_so(small_images, tmp_pat
 
 def test_below_the_threshold_the_normal_equations_hold(small_images, tmp_path):
     (run,) = fitted(small_images, tmp_path, width=16)
-    model, train = run.model(), small_images.train.first(64)
+    model: Any = run.model()
+    train = small_images.train.first(64)
     with torch.no_grad():
         x = model.features(train.normalized(np.arange(64))).double()
     targets = torch.eye(10, dtype=torch.float64)[torch.from_numpy(train.labels)] - 0.1
