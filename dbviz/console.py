@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from dbviz.errors import InputError, TrainingDiverged
+from dbviz.errors import InputError, RunsFailed, TrainingDiverged
 
 __all__ = ["duration", "file_name", "output_directory", "print_table", "run_command", "say"]
 
@@ -24,7 +24,7 @@ def run_command(
 ) -> int:
     """Parses `argv` into `options` and runs `main`; the exit status.
 
-    0: done. 1: a training diverged. 2: bad input or a place that cannot be read or written, said in one line.
+    0: done. 1: a training diverged, or some of many runs failed. 2: bad input or a place that cannot be read or written, said in one line.
     130: interrupted.
     """
     try:
@@ -39,7 +39,7 @@ def run_command(
         return _fail(name, _said_plainly(error), 2)
     except KeyboardInterrupt:
         return _fail(name, "interrupted; finished epochs are kept: the same command goes on from there", 130)
-    except TrainingDiverged as error:
+    except (RunsFailed, TrainingDiverged) as error:
         return _fail(name, str(error), 1)
     return 0
 

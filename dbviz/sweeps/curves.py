@@ -13,7 +13,7 @@ from dbviz.images import Images
 from dbviz.regions.margins import DISTANCES
 from dbviz.runs import training_images
 from dbviz.scores import Estimate, error_estimate, fragmentation, median_margin, reproducibility
-from dbviz.spec import RunSpec
+from dbviz.spec import LabelNoise, RunSpec
 from dbviz.sweeps.measure import Measured, measured
 from dbviz.sweeps.members import Member, by_curve, by_place, field_along, members_of
 from dbviz.sweeps.study import Study
@@ -47,6 +47,8 @@ class Curve:
 
     name: str
     """What tells the curve from the others of the sweep, such as `noise 0.2`."""
+    noise: LabelNoise | None
+    """Of the labels trained on."""
     along: str
     """The field: `width`, `epoch`, `train_size`, or another of a spec."""
     points: tuple[Point, ...]
@@ -79,7 +81,8 @@ def curves_of(
     for name, group in by_curve(members, field).items():
         places = by_place(group, field, len(images.train))
         points = tuple(Point(x=x, runs=len(some), scores=_scores(some, study, images)) for x, some in places.items())
-        curves.append(Curve(name=name, along=field, points=points, threshold=threshold(points, tolerance)))
+        reached, noise = threshold(points, tolerance), group[0].spec.label_noise
+        curves.append(Curve(name=name, noise=noise, along=field, points=points, threshold=reached))
     return curves
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dbviz.errors import InputError, TrainingDiverged
+from dbviz.errors import TrainingDiverged
 from dbviz.spec import RunSpec
 from dbviz.sweeps.measure import perform
 from dbviz.sweeps.study import Study
@@ -62,7 +62,7 @@ class Failed:
             error=" ".join(f"{error}".split()) or type(error).__name__,
             traceback="".join(traceback.format_exception(error)),
             errno=error.errno if isinstance(error, OSError) else None,
-            lasting=isinstance(error, InputError | TrainingDiverged | OSError),
+            lasting=isinstance(error, TrainingDiverged) or not isinstance(error, RuntimeError | MemoryError),
         )
 
 

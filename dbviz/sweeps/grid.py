@@ -14,8 +14,9 @@ from dbviz.errors import InputError, unknown_name
 from dbviz.images import Images
 from dbviz.models.build import construct
 from dbviz.spec import Recipe, RunSpec, Seeds
+from dbviz.sweeps.widths import default_widths
 
-__all__ = ["Axis", "check_networks", "crossed", "parse_axis", "parse_counts", "with_field"]
+__all__ = ["Axis", "check_networks", "crossed", "grid", "parse_axis", "parse_counts", "with_field"]
 
 _PARTS = {"recipe": Recipe, "seeds": Seeds}
 _NOT_SWEPT = ("dataset", "definition", "label_noise", "recipe", "seeds")
@@ -73,6 +74,34 @@ def parse_counts(texts: Sequence[str], what: str) -> tuple[int, ...]:
     if repeated := sorted({number for number in found if found.count(number) > 1}):
         raise InputError(f"{what} {repeated[0]} is given twice: give each once")
     return tuple(found)
+
+
+def grid(
+    specs: Iterable[RunSpec],
+    axes: Sequence[Axis] = (),
+    *,
+    widths: Sequence[int] = (),
+    sizes: Sequence[int] = (),
+    preset: str | None = None,
+    all_images: int = 0,
+) -> list[RunSpec]:
+    """The runs of a sweep: every spec with every number of training images, every width, and every value of the axes.
+
+    Args:
+        widths: by default those that suit a spec's architecture under `preset`, or its own where no preset is given.
+        all_images: how many there are to train on, for a spec that takes them all.
+
+    Raises:
+        InputError: no widths are known for an architecture, a field is given twice, or a spec does not allow a value.
+    """
+    sized = crossed(specs, [Axis(field="train_size", values=tuple(sizes))] if sizes else [])
+    found = []
+    for spec in sized:
+        wide = tuple(widths)
+        if not wide and preset is not None:
+            wide = default_widths(spec.arch, preset, spec.train_size or all_images)
+        found += crossed([spec], [Axis(field="width", values=wide)] if wide else [])
+    return crossed(found, axes)
 
 
 def crossed(specs: Iterable[RunSpec], axes: Sequence[Axis]) -> list[RunSpec]:

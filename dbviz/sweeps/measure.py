@@ -90,11 +90,9 @@ def _measure(run: Run, images: Images, planes: PlaneSet, study: Study, device: t
     tested = run.test_logits() if run.epoch is None else logits(model, images.test, device)
     tensors = {
         "train_predictions": _predictions(logits(model, train, device)),
-        "test_predictions": _predictions(
-            run.test_logits() if run.epoch is None else logits(model, images.test, device)
-        ),
-        "label_maps": torch.from_numpy(maps.labels.values[0]),
-        **_margins(named, images, study),
+        "test_predictions": _predictions(tested),
+        "label_maps": torch.from_numpy(_label_maps(model, planes, study)),
+        **_margins(model, images, study),
     }
     epoch = run.epoch or len(run.epochs)
     metadata = {"spec": run.spec.identity, "epoch": epoch, "weights": run.fingerprint}
