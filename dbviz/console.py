@@ -20,27 +20,29 @@ Options = TypeVar("Options")
 
 
 def run_command(
-    name: str, options: type[Options], main: Callable[[Options], None], argv: Sequence[str] | None = None
+    program: str, options: type[Options], main: Callable[[Options], None], argv: Sequence[str] | None = None
 ) -> int:
     """Parses `argv` into `options` and runs `main`; the exit status.
 
-    0: done. 1: a training diverged, or some of many runs failed. 2: bad input or a place that cannot be read or written, said in one line.
-    130: interrupted.
+    `program` is how it is called, such as `python -m dbviz.plot`.
+
+    0: done. 1: a training diverged, or some of many runs failed. 2: bad input or a place that cannot be read
+    or written, said in one line. 130: interrupted.
     """
     try:
-        parsed = tyro.cli(options, prog=f"python -m dbviz.{name}", args=argv)
+        parsed = tyro.cli(options, prog=program, args=argv)
         main(parsed)
     except InputError as error:
-        return _fail(name, str(error), 2)
+        return _fail(program, str(error), 2)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _fail(name, _said_plainly(error), 2)
+        return _fail(program, _said_plainly(error), 2)
     except KeyboardInterrupt:
-        return _fail(name, "interrupted; finished epochs are kept: the same command goes on from there", 130)
+        return _fail(program, "interrupted; finished epochs are kept: the same command goes on from there", 130)
     except (RunsFailed, TrainingDiverged) as error:
-        return _fail(name, str(error), 1)
+        return _fail(program, str(error), 1)
     return 0
 
 
@@ -115,6 +117,7 @@ def _said_plainly(error: OSError) -> str:
     return f"{error.strerror or error}{place}{remedy}"
 
 
-def _fail(name: str, message: str, status: int) -> int:
-    print(f"dbviz.{name}: error: {message}" if status != 130 else f"dbviz.{name}: {message}", file=sys.stderr)
+def _fail(program: str, message: str, status: int) -> int:
+    name = program.split()[-1]
+    print(f"{name}: error: {message}" if status != 130 else f"{name}: {message}", file=sys.stderr)
     return status

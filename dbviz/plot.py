@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.console import file_name, output_directory, print_table, run_command, say
+from dbviz.console import output_directory, print_table, run_command, say
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from dbviz.images import ImageSet
-    from dbviz.regions import PlaneSet
     from dbviz.wanted import Wanted
 
 __all__ = ["PlotOptions", "main"]
@@ -55,15 +54,15 @@ class PlotOptions(TrainingOptions):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
-    return run_command("plot", PlotOptions, _plot, argv)
+    return run_command("python -m dbviz.plot", PlotOptions, _plot, argv)
 
 
 def _plot(options: PlotOptions) -> None:
     out = output_directory(options.out)
 
+    from dbviz.kept_maps import kept_maps
     from dbviz.regions.plane import check_grid
     from dbviz.regions.planeset import PlaneSet, draw_planes
-    from dbviz.regions.sampling import provenance, short_identity
     from dbviz.results import write_result
     from dbviz.wanted import fit_wanted, wanted
 
@@ -78,15 +77,17 @@ def _plot(options: PlotOptions) -> None:
         else draw_planes(corners, 1, seed=options.triplet_seed)
     )
     models = _given(options, asked) if options.weights else {run.spec.name: run for run in fit_wanted(asked, options)}
-    source = provenance(models, planes, resolution, options.margin)
     drawn = models if options.weights else options.arch
     parts = [images.name, "+".join(drawn), asked.preset, options.split, *map(str, planes.triplets[0])]
-    name = file_name([*parts, short_identity(source)])
-    maps = _label_maps(models, planes, images.test, options, source, out / f"{name}.nc")
-    figure, agreement = _draw(maps, corners, options, out / f"{name}.{options.format}")
-    numbers = _report(maps, agreement)
-    write_result(out / f"{name}.json", {"label_maps": f"{name}.nc", **numbers}, device=asked.device)
-    say(f"Figure:     {figure}\nLabel maps: {out / f'{name}.nc'}\nNumbers:    {out / f'{name}.json'}")
+    grid = {"resolution": resolution, "margin": options.margin, "confidence": options.shade}
+    maps, path = kept_maps(models, planes, out, parts, **grid, device=options.device)
+    if options.weights:
+        maps = maps.assign_coords(test_accuracy=("model", [_test_accuracy(m, images.test) for m in models.values()]))
+    figure, agreement = _draw(maps, corners, options, path.with_suffix(f".{options.format}"))
+    numbers = write_result(
+        path.with_suffix(".json"), {"label_maps": path.name, **_report(maps, agreement)}, device=asked.device
+    )
+    say(f"Figure:     {figure}\nLabel maps: {path}\nNumbers:    {numbers}")
 
 
 def _given(options: PlotOptions, asked: "Wanted") -> dict[str, Any]:
@@ -106,31 +107,6 @@ def _given(options: PlotOptions, asked: "Wanted") -> dict[str, Any]:
         models[path.stem] = model.to(asked.device).eval()
     say(f"Drawing {len(models)} given networks, {options.arch[0]}, on {asked.device}; nothing is trained.")
     return models
-
-
-def _label_maps(
-    models: dict[str, Any],
-    planes: "PlaneSet",
-    test: "ImageSet",
-    options: PlotOptions,
-    wanted: dict[str, Any],
-    path: Path,
-) -> "xr.Dataset":
-    """The label maps: those of an earlier, equal call if they are there, else sampled now and saved."""
-    from dbviz.regions import sample, save
-    from dbviz.regions.files import load_if_equal
-
-    resolution = wanted["resolution"]
-    if (found := load_if_equal(path, wanted, confidence=options.shade)) is not None:
-        say(f"Label maps of the same networks on the same plane found in {path}: not sampled again.")
-        return found
-    say(f"Sampling {len(models)} x {resolution} x {resolution} points.")
-    grid = {"resolution": resolution, "margin": options.margin, "confidence": options.shade}
-    maps = sample(models, planes, **grid, device=options.device, progress=True)
-    if options.weights:
-        maps = maps.assign_coords(test_accuracy=("model", [_test_accuracy(model, test) for model in models.values()]))
-    save(maps, path)
-    return maps
 
 
 def _test_accuracy(model: Any, test: "ImageSet") -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.console import file_name, output_directory, print_table, run_command, say
+from dbviz.console import output_directory, print_table, run_command, say
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
 
@@ -71,7 +71,7 @@ class ScoreOptions(TrainingOptions):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
-    return run_command("score", ScoreOptions, _score, argv)
+    return run_command("python -m dbviz.score", ScoreOptions, _score, argv)
 
 
 def _score(options: ScoreOptions) -> None:
@@ -82,15 +82,21 @@ def _score(options: ScoreOptions) -> None:
     out = output_directory(options.out)
     scored = _read(options) if options.files else _sampled(options, out)
 
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from dbviz.reports import write_summary
     from dbviz.scores import groups, summarise
 
     summary = summarise(scored.maps, inside=options.inside, connectivity=options.connectivity)
     names = list(groups(scored.maps))
     summary = summary.extended(scored.also)
     _print(scored.maps, names, summary)
+    where = "inside the triangle" if options.inside else "on the whole grid"
+    paths = write_summary(out / scored.name, scored.maps, summary, where=where)
+    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
     if options.half_width is not None:
         _print_plans(summary, options.half_width)
-    _write(out / scored.name, options, scored.maps, names, summary)
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ def _sampled(options: ScoreOptions, out: Path) -> _Scored:
     count = _TRIPLETS[asked.preset] if options.triplets is None else options.triplets
     if count < 2 or len(asked.specs) < 2:
         raise InputError("scores need at least two planes (--triplets) and two runs (--seeds, --arch)")
+    if options.half_width is not None and len(options.run_seeds()) < 3:
+        raise InputError("--half-width plans from how runs vary: give at least three --seeds")
     check_grid(options.resolution, options.margin)
     runs = fit_wanted(asked, options, also=nudged(asked.specs) if options.floor else [])
     planes = _planes(options, asked.images, count, runs[0])
@@ -139,22 +147,11 @@ def _sampled(options: ScoreOptions, out: Path) -> _Scored:
 def _maps(
     runs: Sequence["Run"], planes: "PlaneSet", options: ScoreOptions, asked: "Wanted", out: Path, resolution: int
 ) -> tuple["xr.Dataset", Path]:
-    """Label maps, found in an earlier call's file or sampled now, and the path of that file."""
-    from dbviz.regions import sample, save
-    from dbviz.regions.files import load_if_equal
-    from dbviz.regions.sampling import provenance, short_identity
+    from dbviz.kept_maps import kept_maps
 
     named = {run.spec.name: run for run in runs}
-    source = provenance(named, planes, resolution, options.margin)
     parts = [asked.images.name, "+".join(options.arch), asked.preset, options.planes, str(len(planes))]
-    path = out / f"{file_name([*parts, short_identity(source)])}.nc"
-    if (maps := load_if_equal(path, source, confidence=False)) is not None:
-        say(f"Label maps of the same networks on the same planes found in {path}: not sampled again.")
-        return maps, path
-    say(f"Sampling {len(named)} networks on {len(planes)} planes of {resolution} x {resolution} points.")
-    maps = sample(named, planes, resolution=resolution, margin=options.margin, device=options.device, progress=True)
-    save(maps, path)
-    return maps, path
+    return kept_maps(named, planes, out, parts, resolution=resolution, margin=options.margin, device=options.device)
 
 
 def _planes(options: ScoreOptions, images: "Images", count: int, first: "Run") -> "PlaneSet":
@@ -206,7 +203,13 @@ def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> 
         progress=True,
     )
     chosen = {"all images": None, "correctly classified": measured.correct}
-    return {f"median margin, {name}": median_margin(measured, chosen=mask) for name, mask in chosen.items()}
+    found = {}
+    for name, mask in chosen.items():
+        try:
+            found[f"median margin, {name}"] = median_margin(measured, chosen=mask)
+        except InputError as error:  # a poor network may have too few images that it classifies right
+            say(f"Note: no median margin of {name}: {error}.")
+    return found
 
 
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
@@ -226,7 +229,7 @@ def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
         rows.append(["difference from it", *(_difference(ours.get(name), theirs[name]) for name in names)])
     print_table("By network, 95 % intervals", ["", *names], rows)
     for note in summary.notes:
-        say(f"Note: some intervals are {note}.")
+        say(f"Note on some intervals: {note}.")
 
 
 def _rows(frame: Any) -> list[list[str]]:
@@ -250,62 +253,6 @@ def _print_plans(summary: "Summary", half_width: float) -> None:
             f"{name}: {found.runs} runs on {found.triplets} triplets should give its reproducibility "
             f"a half-width of {found.half_width:.3f}."
         )
-
-
-def _write(stem: Path, options: ScoreOptions, maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
-    import json
-
-    from dbviz.results import write_result
-    from dbviz.scores.tables import estimate_fields, matrix_csv, matrix_latex, scores_csv
-    from dbviz.store import write_whole
-
-    where = "inside the triangle" if options.inside else "on the whole grid"
-    caption = f"Reproducibility {where}, {maps.attrs['dataset']}, {maps.sizes['plane']} planes, with 95 % intervals."
-    texts = {
-        "matrix.csv": matrix_csv(summary.matrix, names, maps.attrs["dataset"]),
-        "matrix.tex": matrix_latex(summary.matrix, names, caption.replace("%", r"\%")),
-        "scores.csv": scores_csv(summary.scores),
-    }
-    result = {
-        "reproducibility": [
-            {"networks": pair, **estimate_fields(e)} for pair, e in summary.matrix.items() if pair[0] <= pair[1]
-        ],
-        "scores": {s: {n: estimate_fields(e) for n, e in found.items()} for s, found in summary.scores.items()},
-        "test_accuracy": {str(m): float(maps.test_accuracy.sel(model=m)) for m in maps.model.values},
-        "specs": json.loads(maps.attrs["specs"]),
-        "planes": maps.attrs["planes"],
-    }
-    paths = [write_result(Path(f"{stem}.json"), result)]
-    for ending, text in texts.items():
-        paths.append(Path(f"{stem}-{ending}"))
-        write_whole(paths[-1], text.encode())
-    paths += _draw(stem, maps, names, summary, f"reproducibility {where}")
-    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
-
-
-def _draw(stem: Path, maps: "xr.Dataset", names: list[str], summary: "Summary", label: str) -> list[Path]:
-    """The matrix, the scores by network, the spread over planes, and the planes at either end of it."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    import matplotlib.pyplot as plt
-
-    from dbviz.figures import plot_distributions, plot_extremes, plot_matrix, plot_scores, save_figure
-    from dbviz.scores import groups, nudged, plane_agreement
-
-    plain = maps.isel(model=~nudged(maps))
-    agreement = plane_agreement(plain)
-    figures: dict[str, Any] = {
-        "matrix": plot_matrix(summary.matrix, names, label=label).figure,
-        "scores": plot_scores(summary.scores),
-    }
-    if agreement:
-        figures["planes"] = plot_distributions(agreement).figure
-    for name, values in agreement.items():
-        figures[f"extremes-{file_name([name])}"] = plot_extremes(plain.isel(model=groups(plain)[name]), values)
-    paths = [save_figure(figure, Path(f"{stem}-{kind}.pdf")) for kind, figure in figures.items()]
-    plt.close("all")
-    return paths
 
 
 if __name__ == "__main__":

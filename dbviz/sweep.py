@@ -84,7 +84,7 @@ class SweepOptions(TrainingOptions):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
-    return run_command("sweep", SweepOptions, _sweep, argv)
+    return run_command("python -m dbviz.sweep", SweepOptions, _sweep, argv)
 
 
 def _sweep(options: SweepOptions) -> None:

@@ -20,7 +20,7 @@ class TrainOptions(TrainingOptions):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
-    return run_command("train", TrainOptions, _train, argv)
+    return run_command("python -m dbviz.train", TrainOptions, _train, argv)
 
 
 def _train(options: TrainOptions) -> None:

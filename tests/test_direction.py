@@ -22,7 +22,7 @@ LINE = [
     ["sweeps"],
     ["figures"],
     ["console", "options"],
-    ["announcement", "wanted"],
+    ["announcement", "kept_maps", "reports", "wanted"],
     ["commands"],
 ]
 """From left to right; what stands in one place is free to use each other. Commands are what `python -m dbviz` lists."""

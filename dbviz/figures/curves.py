@@ -1,4 +1,4 @@
-"""Curves of a sweep (Somepalli et al. 2022, Figs 6 and 10-12): scores against width, with bands, the threshold marked."""
+"""Curves of a sweep (Somepalli et al. 2022, Figs 6 and 10-12): scores with bands, the threshold marked."""
 
 from collections.abc import Sequence
 from typing import Any

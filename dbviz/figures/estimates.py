@@ -14,12 +14,18 @@ __all__ = ["plot_distributions", "plot_estimates", "plot_scores"]
 
 
 def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None, label: str = "") -> Axes:
-    """One point with its interval for each network, in the order given; `label` names the score and its unit."""
+    """One point with its interval for each network, in the order given; `label` names the score and its unit.
+
+    An interval without an upper end is an arrow; a value that is infinite has no point.
+    """
     if ax is None:
         _, ax = plt.subplots(figsize=(1.6 + 0.65 * len(estimates), 2.8), layout="constrained")
     values = np.array([e.value for e in estimates.values()])
     reach = np.array([[e.value - e.low, e.high - e.value] for e in estimates.values()]).T
-    ax.errorbar(range(len(values)), values, yerr=reach, fmt="o", color="black", capsize=3, markersize=4)
+    endless = np.isinf(reach[1]) | np.isnan(reach[1])
+    reach, values = np.where(np.isfinite(reach), reach, 0.0), np.where(np.isfinite(values), values, np.nan)
+    style = {"fmt": "o", "color": "black", "capsize": 3, "markersize": 4}
+    ax.errorbar(range(len(values)), values, yerr=reach, lolims=endless, **style)
     ax.set_xticks(range(len(values)), list(estimates), rotation=30, ha="right", rotation_mode="anchor", fontsize=8)
     ax.set_xlim(-0.6, len(values) - 0.4)
     ax.set_ylabel(label, fontsize=8)

@@ -39,12 +39,8 @@ def linear_first(model: nn.Module) -> LinearFirst | None:
         return LinearFirst(weight, weight.new_zeros(len(weight)), lambda z: model.head(z.relu().double()))
     layers: Any = list(model) if isinstance(model, nn.Sequential) else []
     if len(layers) > 1 and isinstance(layers[0], nn.Flatten) and isinstance(layers[1], nn.Linear):
-        bias = layers[1].bias
-        return LinearFirst(
-            layers[1].weight,
-            layers[1].weight.new_zeros(len(layers[1].weight)) if bias is None else bias,
-            nn.Sequential(*layers[2:]),
-        )
+        weight, bias = layers[1].weight, layers[1].bias
+        return LinearFirst(weight, weight.new_zeros(len(weight)) if bias is None else bias, nn.Sequential(*layers[2:]))
     return None
 
 

@@ -6,6 +6,7 @@ the delete-one jackknife of each, its variances added (an upper bound to first o
 twice), and a Student quantile with the degrees of freedom of Satterthwaite (1946), which few runs make wide.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ __all__ = ["Estimate", "jackknife_estimate", "means_estimate"]
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A score that can be published: prints as `0.83 [0.82, 0.84]`."""
+    """A score that can be published: prints as `0.83 [0.82, 0.84]`, with more digits where the interval has them."""
 
     value: float
     low: float
@@ -39,11 +40,17 @@ class Estimate:
     """What the interval does not cover."""
 
     def __str__(self) -> str:
-        digits = 2 if max(abs(self.low), abs(self.high)) <= 10 else 1
+        digits = self._digits()
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
+
+    def _digits(self) -> int:
+        """As many as show the interval's half-width by one digit, two at least, four at most; one above ten."""
+        if not max(abs(self.low), abs(self.high)) <= 10:
+            return 1
+        return min(4, max(2, math.ceil(-math.log10(self.half_width)))) if self.half_width > 0 else 2
 
     @property
     def half_width(self) -> float:

@@ -1,5 +1,6 @@
 """Scores as tables: for the terminal, CSV and LaTeX."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -72,11 +73,10 @@ def scores_latex(scores: Scores, names: Sequence[str], caption: str) -> str:
 
 
 def estimate_fields(estimate: Estimate) -> dict[str, Any]:
-    """An estimate as plain values."""
+    """An estimate as plain values; None where it has no bound."""
+    bounds = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     return {
-        "value": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
+        **{name: value if math.isfinite(value) else None for name, value in bounds.items()},
         "level": estimate.level,
         "triplets": estimate.triplets,
         "runs": " x ".join(map(str, estimate.runs)),
