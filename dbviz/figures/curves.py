@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from dbviz.spec import LabelNoise
 from dbviz.sweeps import SCORES, Curve
@@ -69,7 +70,7 @@ def plot_sweep(curves: Sequence[Curve], scores: Sequence[str] = _STACKED, *, tit
     if title:
         figure.suptitle(title, fontsize=9)
     handles: list[Any] = list(axes[0, 0].get_legend_handles_labels()[0])
-    handles.append(mpl.lines.Line2D([], [], color="0.3", linestyle=(0, (1, 2)), label="interpolation threshold"))
+    handles.append(Line2D([], [], color="0.3", linestyle=(0, (1, 2)), label="interpolation threshold"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4), fontsize=7, frameon=False)
     return figure
 

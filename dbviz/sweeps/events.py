@@ -4,14 +4,16 @@ import errno
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dbviz.errors import TrainingDiverged
 from dbviz.spec import RunSpec
 from dbviz.sweeps.measure import perform
 from dbviz.sweeps.study import Study
 
-__all__ = ["Event", "Executor", "Failed", "Finished", "Retried", "Started", "attempt"]
+__all__ = ["WORKER_DIED", "Event", "Executor", "Failed", "Finished", "Retried", "Started", "attempt", "judged"]
+
+WORKER_DIED = "its worker process was killed or crashed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,7 @@ class Failed:
 Event = Started | Finished | Retried | Failed
 
 
+@runtime_checkable
 class Executor(Protocol):
     """A way to get a list of independent runs done."""
 
@@ -93,3 +96,11 @@ def attempt(spec: RunSpec, study: Study) -> Finished | Failed:
     except Exception as error:
         return Failed.of(spec, error)
     return Finished(spec=spec)
+
+
+def judged(spec: RunSpec, result: Finished | Failed | None, left: int) -> Finished | Failed | Retried:
+    """What a result means where it may be tried `left` times more; None stands for a worker that died."""
+    lost = result is None or (isinstance(result, Failed) and not result.lasting)
+    if lost and left:
+        return Retried(spec=spec, why=result.error if isinstance(result, Failed) else WORKER_DIED)
+    return result or Failed(spec=spec, error=f"{WORKER_DIED}, each time it was tried")

@@ -18,7 +18,7 @@ import torch
 
 from dbviz.errors import InputError
 from dbviz.spec import RunSpec
-from dbviz.sweeps.events import Event, Failed, Finished, Retried, Started, attempt
+from dbviz.sweeps.events import Event, Failed, Finished, Retried, Started, attempt, judged
 from dbviz.sweeps.study import Study
 
 __all__ = ["Pool"]
@@ -56,21 +56,16 @@ class Pool:
                     result = worker.result()
                     if result is not None:
                         idle.append(worker)
-                    again = result is None or (isinstance(result, Failed) and not result.lasting)
-                    if again and left:
+                    event = judged(spec, result, left)
+                    if isinstance(event, Retried):
                         waiting.append((spec, left - 1))
-                        yield Retried(spec=spec, why=result.error if isinstance(result, Failed) else _DIED)
-                    else:
-                        yield result or Failed(spec=spec, error=f"{_DIED} {self.retries + 1} times")
+                    yield event
         finally:
             for worker in [*idle, *(worker for worker, _, _ in busy.values())]:
                 worker.end()
 
     def __str__(self) -> str:
         return f"in {self.processes} processes of one thread"
-
-
-_DIED = "its worker process was killed or crashed"
 
 
 @dataclass(frozen=True)

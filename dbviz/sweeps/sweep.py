@@ -39,7 +39,7 @@ def run_sweep(
     cost = {spec: _cost(spec) for spec in missing(specs, study)}
     order = sorted(cost, key=cost.__getitem__, reverse=True)
     tally = _Tally(ready=len(specs) - len(order), count=len(specs))
-    with progress_bar(sum(cost.values()), show=progress and bool(order)) as advance:
+    with progress_bar(float(sum(cost.values())), show=progress and bool(order)) as advance:
         for event in executor.run(order, study):
             tally.note(event)
             on_event(event)
