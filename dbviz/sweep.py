@@ -33,6 +33,8 @@ class SweepOptions(TrainingOptions):
     arch: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("random_features",)
     """Architectures: random_features (closed form, seconds a width), mlp, resnet18k (as published), or any other that
     has a width."""
+    seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0-4",)
+    """Seeds; ranges such as 0-4 are understood. Few seeds make wide intervals."""
     widths: Annotated[tuple[str, ...], tyro.conf.arg(metavar="K ...")] = ()
     """Widths; ranges such as 1-20 are understood. Default: those around which the architecture's error peaks."""
     label_noise: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RATE ...")] = ("0", "0.2")

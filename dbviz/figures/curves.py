@@ -33,8 +33,7 @@ def noise_colour(noise: LabelNoise | None) -> tuple[float, float, float, float]:
 def plot_curves(curves: Sequence[Curve], score: str, *, ax: Axes | None = None) -> Axes:
     """One score of every curve against the field along it: lines, bands of the intervals, thresholds as vertical lines.
 
-    The axis along is logarithmic. Curves of one noise level have one colour and differ in their dashes. Where nearly
-    all of a training error's axis would be bands, its own scale is kept.
+    The axis along is logarithmic. Curves of one noise level have one colour and differ in their dashes.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(5.0, 3.2), layout="constrained")
@@ -50,6 +49,9 @@ def plot_curves(curves: Sequence[Curve], score: str, *, ax: Axes | None = None) 
         if curve.threshold is not None:
             ax.axvline(curve.threshold, color=colour, linestyle=(0, (1, 2)), linewidth=1.2, zorder=0)
     ax.set_xscale("log")
+    ticks = _apart(sorted({point.x for curve in curves for point in curve.points}))
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_xticks([], minor=True)
     ax.set_xlabel(axis_label(curves), fontsize=8)
     ax.set_ylabel(SCORES[score], fontsize=8)
     ax.tick_params(labelsize=7)
@@ -80,6 +82,16 @@ def axis_label(curves: Sequence[Curve]) -> str:
     along = curves[0].along
     said = {"width": "width k", "epoch": "epoch", "train_size": "training images"}
     return said.get(along, along.rpartition(".")[2].replace("_", " "))
+
+
+def _apart(places: Sequence[float]) -> list[float]:
+    """Those of the rising places whose numbers have room beside each other on a logarithmic axis; always the ends."""
+    least = 0.07 * np.log(places[-1] / places[0])
+    chosen = [places[0]]
+    for place in places[1:-1]:
+        if np.log(place / chosen[-1]) >= least and np.log(places[-1] / place) >= least:
+            chosen.append(place)
+    return [*chosen, *places[1:][-1:]]
 
 
 def _dashes(curves: Sequence[Curve]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from dbviz.scores.tables import estimate_fields
 from dbviz.spec import RunSpec
-from dbviz.sweeps.curves import SCORES, Curve
+from dbviz.sweeps.curves import SCORES, Curve, Point
 from dbviz.sweeps.events import Failed
 from dbviz.sweeps.study import Study
 
@@ -33,11 +33,19 @@ def curve_rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
     shown = [score for score in _SHOWN if any(score in point.scores for curve in curves for point in curve.points)]
     along = curves[0].along.rpartition(".")[2].replace("_", " ")
     rows = [
-        [curve.name, f"{point.x:g}", str(point.runs), *(str(point.scores.get(score, "")) for score in shown)]
+        [curve.name, f"{point.x:g}", *(_cell(point, score) for score in shown)]
         for curve in curves
         for point in curve.points
     ]
-    return ["", along, "runs", *(SCORES[score] for score in shown)], rows
+    return ["", along, *(SCORES[score] for score in shown)], rows
+
+
+def _cell(point: Point, score: str) -> str:
+    """A score with its interval; the training error, which is there to be seen falling to nought, without."""
+    estimate = point.scores.get(score)
+    if estimate is None:
+        return ""
+    return f"{estimate.value:.3f}" if score == "train_error" else str(estimate)
 
 
 def _curve_fields(curve: Curve) -> dict[str, Any]:
