@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from dbviz.errors import InputError, TrainingDiverged
+from dbviz.errors import InputError, RunsFailed, TrainingDiverged
 
 __all__ = ["duration", "file_name", "output_directory", "print_table", "run_command", "say"]
 
@@ -26,8 +26,8 @@ def run_command(
 
     `program` is how it is called, such as `python -m dbviz.plot`.
 
-    0: done. 1: a training diverged. 2: bad input or a place that cannot be read or written, said in one line.
-    130: interrupted.
+    0: done. 1: a training diverged, or some of many runs failed. 2: bad input or a place that cannot be read
+    or written, said in one line. 130: interrupted.
     """
     try:
         parsed = tyro.cli(options, prog=program, args=argv)
@@ -41,7 +41,7 @@ def run_command(
         return _fail(program, _said_plainly(error), 2)
     except KeyboardInterrupt:
         return _fail(program, "interrupted; finished epochs are kept: the same command goes on from there", 130)
-    except TrainingDiverged as error:
+    except (RunsFailed, TrainingDiverged) as error:
         return _fail(program, str(error), 1)
     return 0
 

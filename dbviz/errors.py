@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "TrainingDiverged", "unknown_name"]
+__all__ = ["InputError", "RunsFailed", "TrainingDiverged", "unknown_name"]
 
 
 class InputError(ValueError):
@@ -15,6 +15,10 @@ class InputError(ValueError):
 
 class TrainingDiverged(RuntimeError):
     """The loss became infinite or no number. Commands print the message and end with exit status 1."""
+
+
+class RunsFailed(RuntimeError):
+    """Some of many runs could not be had. Commands print the message and end with exit status 1."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:

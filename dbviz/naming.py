@@ -14,7 +14,7 @@ __all__ = ["network_names"]
 
 _FIRST = ("width", "label_noise", "train_size", "recipe.optimizer", "recipe.mode", "teacher", "recipe.epochs")
 """Fields by which a reader would tell networks apart; the others come behind, as they stand in the spec."""
-_SPEAK_FOR_THEMSELVES = ("recipe.optimizer", "recipe.mode", "recipe.schedule", "recipe.precision", "label_noise")
+_SPEAK_FOR_THEMSELVES = ("recipe.optimizer", "recipe.mode", "recipe.schedule", "recipe.precision")
 
 
 def network_names(specs: Sequence[RunSpec]) -> list[str]:
@@ -52,6 +52,8 @@ def _described(spec: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
 
 
 def _titled(name: str, value: Any) -> str:
+    if name == "label_noise":
+        return f"noise {0 if value is None else value}"
     return f"{name.rpartition('.')[2].replace('_', ' ')} {_shown(value)}"
 
 

@@ -27,6 +27,8 @@ class TrainingOptions:
     """The same for the order of the training images."""
     augment_seed: int | None = None
     """The same for crops, flips and dropout."""
+    noise_seed: int = 0
+    """Which labels --label-noise makes wrong; --seeds leaves it alone."""
     dataset: str = "cifar10"
     """cifar10, cifar100, svhn, or shapes (built in)."""
     preset: Literal["quick", "standard", "paper"] | None = None
@@ -37,6 +39,9 @@ class TrainingOptions:
     """Training modes; several are compared. adversarial: PGD; distil-soft and distil-hard need --teacher."""
     teacher: str | None = None
     """The run that distillation learns from: its directory's name in --home, or its identity."""
+    label_noise: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RATE ...")] = ()
+    """Wrong labels on the training images: 0.2 (symmetric), asymmetric:0.4, or a file of labels (.npz, .npy, .csv,
+    FILE:NAME for one of several); several are compared."""
     width: int | None = None
     """The architecture's own width, instead of the preset's."""
     train_size: int | None = None
@@ -61,7 +66,7 @@ class TrainingOptions:
             InputError: a word of --seeds is no seed or range, or two runs would be the same.
         """
         fixed = {"init": self.init_seed, "order": self.order_seed, "augment": self.augment_seed}
-        given = {stream: seed for stream, seed in fixed.items() if seed is not None}
+        given = {stream: seed for stream, seed in fixed.items() if seed is not None} | {"noise": self.noise_seed}
         seeds = [replace(Seeds.all(seed), **given) for seed in parse_seeds(self.seeds)]
         if len(set(seeds)) < len(seeds):
             raise InputError("with all three streams fixed every run is the same: give one seed in --seeds")
@@ -73,7 +78,8 @@ class TrainingOptions:
         Raises:
             InputError: a distillation without a teacher, a teacher without one, or something given twice.
         """
-        for name, values in {"--arch": self.arch, "--optimizer": self.optimizer, "--mode": self.mode}.items():
+        several = {"--arch": self.arch, "--optimizer": self.optimizer, "--mode": self.mode}
+        for name, values in (several | {"--label-noise": self.label_noise}).items():
             if repeated := sorted({value for value in values if values.count(value) > 1}):
                 raise InputError(f"{name} {repeated[0]} is given twice: give each once")
         distils = [mode.startswith("distil") for mode in self.mode]
@@ -82,8 +88,9 @@ class TrainingOptions:
         if self.teacher is not None and not any(distils):
             raise InputError("--teacher goes with --mode distil-soft or distil-hard")
         return [
-            self._fixed() | optimizer | {"mode": mode} | ({"teacher": self.teacher} if distil else {})
+            self._fixed() | optimizer | noise | {"mode": mode} | ({"teacher": self.teacher} if distil else {})
             for optimizer in ([{"optimizer": name} for name in self.optimizer] or [{}])
+            for noise in ([{"label_noise": text} for text in self.label_noise] or [{}])
             for mode, distil in zip(self.mode, distils, strict=True)
         ]
 

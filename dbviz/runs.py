@@ -2,26 +2,37 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dbviz import store
 from dbviz.errors import InputError, unknown_name
-from dbviz.images import DeviceBatches, Images, ImageSet, load_images
+from dbviz.images import (
+    DeviceBatches,
+    Images,
+    ImageSet,
+    labels_digest,
+    load_images,
+    mislabelled,
+    noisy_labels,
+    parse_noise,
+    read_labels,
+)
 from dbviz.models.build import arch_name, build, definition_of
 from dbviz.models.nudge import nudge
 from dbviz.progress import progress_bar
-from dbviz.spec import OPTIMIZERS, RunSpec, Seeds
+from dbviz.spec import OPTIMIZERS, LabelNoise, RunSpec, Seeds
 from dbviz.store import Run
 from dbviz.training import accuracy, choose_device, default_precision, logits, preset_spec, train
+from dbviz.training.least_squares import least_squares
 from dbviz.training.objective import make_objective
 from dbviz.training.pilot import seconds_per_run
 
-__all__ = ["estimate_seconds", "fit", "fit_specs", "make_specs", "unfinished"]
+__all__ = ["estimate_seconds", "fit", "fit_specs", "label_noise", "make_specs", "training_images", "unfinished"]
 
 Arch = str | Callable[..., nn.Module]
 
@@ -46,8 +57,9 @@ def fit(
         seeds: one for all streams of randomness, or a `Seeds` for each apart.
         dataset: a name that `dbviz.load_images` knows, or `Images` made from a user's arrays.
         preset: quick, standard or paper; by default quick on a CPU and standard on a GPU.
-        changes: fields of `RunSpec` (`width`, `train_size`, `teacher`) or `Recipe` (`epochs`, `learning_rate`, ...)
-            that differ from the preset; another `optimizer` brings its own learning rate and decay.
+        changes: fields of `RunSpec` (`width`, `train_size`, `label_noise`, `teacher`) or `Recipe` (`epochs`,
+            `learning_rate`, ...) that differ from the preset; another `optimizer` brings its own learning rate and
+            decay; a `label_noise` may be text as for `--label-noise`.
 
     Returns:
         All runs, architecture by architecture and, in each, seed by seed.
@@ -59,6 +71,8 @@ def fit(
     chosen = choose_device(device)
     images = load_images(dataset, data_dir) if isinstance(dataset, str) else dataset
     archs = [arch] if isinstance(arch, str) or callable(arch) else list(arch)
+    if isinstance(noise := changes.get("label_noise"), str | float):
+        changes["label_noise"] = label_noise(str(noise), images.train, store.home_directory(home))
     specs = make_specs(archs, seeds, images=images, preset=preset, device=chosen, **changes)
     return fit_specs(specs, images, device=chosen, home=store.home_directory(home), progress=progress)
 
@@ -98,14 +112,40 @@ def make_specs(
     ]
 
 
+def label_noise(text: str, train: ImageSet, home: Path) -> LabelNoise | None:
+    """The noise that `text` stands for: see `parse_noise`; the labels of a file are kept in `home`.
+
+    Raises:
+        InputError: a rate is out of range, or the file's labels cannot be used.
+    """
+    found = parse_noise(text)
+    if not isinstance(found, Path):
+        return found
+    labels = read_labels(text, train)
+    name = labels_digest(labels)
+    store.keep_labels(home, name, torch.from_numpy(labels))
+    return LabelNoise(kind="file", labels=name)
+
+
+def training_images(spec: RunSpec, images: Images, home: Path) -> ImageSet:
+    """The images that `spec` is trained on, with the labels it is trained on.
+
+    Raises:
+        InputError: labels that came in a file are not in `home`.
+    """
+    train, noise = images.train.first(spec.train_size), spec.label_noise
+    given = store.kept_labels(home, noise.labels).numpy() if noise is not None and noise.labels else None
+    return dataclasses.replace(train, labels=noisy_labels(train, noise, spec.seeds.noise, given))
+
+
 def default_preset(device: torch.device) -> str:
     """quick on a CPU, standard on a GPU."""
     return "quick" if device.type == "cpu" else "standard"
 
 
-def unfinished(specs: Iterable[RunSpec], home: Path) -> list[RunSpec]:
-    """The specs whose runs are not in the store yet."""
-    return [spec for spec in specs if store.find(spec, home) is None]
+def unfinished(specs: Iterable[RunSpec], home: Path, keep: Collection[int] = ()) -> list[RunSpec]:
+    """The specs whose runs, or whose weights after the epochs `keep`, are not in the store yet."""
+    return [spec for spec in specs if store.find(spec, home) is None or _not_kept(spec, home, keep)]
 
 
 def estimate_seconds(specs: Iterable[RunSpec], images: Images, device: torch.device) -> dict[RunSpec, float]:
@@ -128,12 +168,20 @@ def fit_specs(
     home: Path,
     progress: bool = True,
     seconds: dict[RunSpec, float] | None = None,
+    keep: Collection[int] = (),
 ) -> list[Run]:
     """The run of each spec, trained where the store has none; `seconds` weighs them in the progress bar.
 
     A run that another process is training is waited for and then loaded.
+
+    Args:
+        keep: epochs whose weights are kept too, for `Run.at`; a finished run that has not kept them is trained again,
+            to the same bits.
+
+    Raises:
+        InputError: a run has fewer epochs, or cannot be trained to the same bits again.
     """
-    missing = unfinished(specs, home)
+    missing = unfinished(specs, home, keep)
     if missing:
         seconds = seconds or estimate_seconds(missing, images, device)
         with progress_bar(sum(seconds[spec] for spec in missing), show=progress) as advance:
@@ -146,39 +194,78 @@ def fit_specs(
                     device,
                     home,
                     lambda count, title=title, share=share: advance(count * share, title),
+                    keep,
                 )
     runs = [store.find(spec, home) for spec in specs]
     return [run for run in runs if run is not None]
 
 
 def _train_locked(
-    spec: RunSpec, images: Images, device: torch.device, home: Path, on_batch: Callable[[int], None]
+    spec: RunSpec,
+    images: Images,
+    device: torch.device,
+    home: Path,
+    on_batch: Callable[[int], None],
+    keep: Collection[int],
 ) -> None:
     with store.locked(spec, home):
-        if store.find(spec, home) is not None:  # another process finished it while this one waited
+        if not unfinished([spec], home, keep):  # another process finished it while this one waited
             return
-        _train(spec, images, device, home, on_batch)
+        if store.find(spec, home) is not None and not spec.recipe.deterministic:
+            raise InputError(
+                f"{home / spec.name} kept no weights of epochs {sorted(keep)} and was trained with --fast, "
+                "so it cannot be trained to the same bits again: delete it"
+            )
+        _train(spec, images, device, home, on_batch, keep)
 
 
-def _train(spec: RunSpec, images: Images, device: torch.device, home: Path, on_batch: Callable[[int], None]) -> None:
+def _not_kept(spec: RunSpec, home: Path, keep: Collection[int]) -> list[int]:
+    if keep and max(keep) > spec.recipe.epochs:
+        raise InputError(f"epoch {max(keep)} asked for, but {spec.name} has {spec.recipe.epochs}: ask for at most that")
+    return [epoch for epoch in keep if not store.kept(spec, home, epoch)]
+
+
+def _train(
+    spec: RunSpec,
+    images: Images,
+    device: torch.device,
+    home: Path,
+    on_batch: Callable[[int], None],
+    keep: Collection[int],
+) -> None:
     store.begin(spec, home, device)
     model = _initial(spec, images)
     model.to(device)
-    batches = DeviceBatches.of(images.train.first(spec.train_size), spec.recipe, spec.seeds, device)
+    trained_on = training_images(spec, images, home)
+    if spec.label_noise is not None:
+        wrong = mislabelled(images.train.first(spec.train_size), trained_on.labels)
+        store.save_labels(spec, home, torch.from_numpy(trained_on.labels), torch.from_numpy(wrong))
     start, epochs = store.last_checkpoint(spec, home) or (None, [])
+    if start is not None and any(epoch <= start.metrics.epoch for epoch in _not_kept(spec, home, keep)):
+        start, epochs = None, []  # an interrupted training that was not asked to keep them
     if start is not None:
-        on_batch(start.metrics.epoch * len(images.train.first(spec.train_size)))
+        on_batch(start.metrics.epoch * len(trained_on))
+
+    said: list[Tensor] = []
 
     def test(model: nn.Module) -> float:
-        return accuracy(logits(model, images.test, device, precision=spec.recipe.precision), images.test)
+        said[:] = [logits(model, images.test, device, precision=spec.recipe.precision)]
+        return accuracy(said[0], images.test)
 
     teacher = store.find_by_identity(spec.teacher, home).model(device) if spec.teacher else None
-    objective = make_objective(spec.recipe, images.train, teacher)
     watched = {"test": test, "on_batch": on_batch}
-    for checkpoint in train(model, batches, spec.recipe, spec.seeds, objective=objective, start=start, **watched):
+    if spec.recipe.optimizer == "least-squares":
+        checkpoints = least_squares(model, trained_on, device, **watched)
+    else:
+        batches = DeviceBatches.of(trained_on, spec.recipe, spec.seeds, device)
+        objective = make_objective(spec.recipe, images.train, teacher)
+        checkpoints = train(model, batches, spec.recipe, spec.seeds, objective=objective, start=start, **watched)
+    for checkpoint in checkpoints:
         epochs.append(checkpoint.metrics)
+        if checkpoint.metrics.epoch in keep:
+            store.keep_epoch(spec, home, model, checkpoint.metrics.epoch)
         store.save_checkpoint(spec, home, checkpoint, epochs)
-    tested = logits(model, images.test, device)
+    tested = said[0] if said and spec.recipe.precision == "fp32" else logits(model, images.test, device)
     store.finish(
         spec,
         home,
@@ -202,7 +289,7 @@ def _initial(spec: RunSpec, images: Images) -> nn.Module:
 def _changed(spec: RunSpec, train: ImageSet, changes: dict[str, Any]) -> RunSpec:
     """The spec with the fields named in `changes`, its own or its recipe's, set anew."""
     recipe_fields = {field.name for field in dataclasses.fields(spec.recipe)}
-    spec_fields = {"width", "train_size", "teacher"}
+    spec_fields = {"width", "train_size", "label_noise", "teacher"}
     if unknown := changes.keys() - recipe_fields - spec_fields:
         known = sorted(recipe_fields | spec_fields)
         raise InputError(f"unknown setting {min(unknown)!r}: choose among {', '.join(known)}")

@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 from dbviz.errors import InputError
 
-__all__ = ["MODES", "OPTIMIZERS", "Mode", "Optimizer", "Recipe", "RunSpec", "Seeds"]
+__all__ = ["MODES", "OPTIMIZERS", "LabelNoise", "Mode", "NoiseKind", "Optimizer", "Recipe", "RunSpec", "Seeds"]
 
-Optimizer = Literal["sgd", "adam", "sam"]
+Optimizer = Literal["sgd", "adam", "sam", "least-squares"]
 Schedule = Literal["constant", "steps", "one-cycle"]
 Augmentation = Literal["none", "crop-flip"]
 Mode = Literal["plain", "mixup", "cutmix", "adversarial", "distil-soft", "distil-hard"]
 Precision = Literal["fp32", "bf16"]
+NoiseKind = Literal["symmetric", "asymmetric", "file"]
 OPTIMIZERS: tuple[Optimizer, ...] = typing.get_args(Optimizer)
 MODES: tuple[Mode, ...] = typing.get_args(Mode)
 
@@ -36,6 +37,8 @@ class Seeds:
     """Crops, flips and dropout, a stream an epoch."""
     nudge: int | None = None
     """Chooses one initial weight that is multiplied by 1.001 (Summers & Dinneen 2021); None leaves all as they are."""
+    noise: int = 0
+    """Which training images are mislabelled, and as what: the same in every run unless it is set."""
 
     def __post_init__(self) -> None:
         for name, seed in dataclasses.asdict(self).items():
@@ -43,13 +46,42 @@ class Seeds:
 
     @classmethod
     def all(cls, seed: int) -> "Seeds":
-        """The same seed for every stream, as `--seeds` sets them."""
+        """The same seed for init, order and augment, as `--seeds` sets them."""
         return cls(init=seed, order=seed, augment=seed)
 
     def __str__(self) -> str:
         one = self.init == self.order == self.augment
         text = str(self.init) if one else f"{self.init}.{self.order}.{self.augment}"
-        return text if self.nudge is None else f"{text}-nudge{self.nudge}"
+        text = text if self.nudge is None else f"{text}-nudge{self.nudge}"
+        return f"{text}-noise{self.noise}" if self.noise else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelNoise:
+    """Wrong labels on some training images; which ones is drawn from the noise stream."""
+
+    kind: NoiseKind = "symmetric"
+    """symmetric: a uniformly chosen wrong label; asymmetric: the class it is taken for (CIFAR-10's usual pairs);
+    file: labels as they stand in a file."""
+    rate: float | None = None
+    """Share of the images of each class (asymmetric: of each class that has a pair), in (0, 1); not for a file."""
+    labels: str | None = None
+    """Digest of a file's labels, by which the runs directory keeps them."""
+
+    def __post_init__(self) -> None:
+        _require(self.kind in typing.get_args(NoiseKind), "label_noise.kind", self.kind, "symmetric, asymmetric, file")
+        if self.kind == "file":
+            _require(self.rate is None, "label_noise.rate", self.rate, "left out for a file")
+            _require(self.labels is not None, "label_noise.labels", self.labels, "the digest of a file's labels")
+        else:
+            in_range = self.rate is not None and 0 < self.rate < 1
+            _require(in_range, "label_noise.rate", self.rate, "in (0, 1); leave the noise out for none")
+            _require(self.labels is None, "label_noise.labels", self.labels, f"left out for {self.kind} noise")
+
+    def __str__(self) -> str:
+        if self.rate is None:
+            return f"file {(self.labels or '')[:6]}"
+        return f"{self.rate:g}" if self.kind == "symmetric" else f"{self.kind} {self.rate:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +93,7 @@ class Recipe:
     learning_rate: float
     """The peak of the schedule."""
     optimizer: Optimizer = "sgd"
+    """least-squares: no steps, but the linear head of least norm that fits best, in closed form (random_features)."""
     momentum: float = 0.9
     """SGD's, and that of SAM's steps; Adam ignores it."""
     weight_decay: float = 5e-4
@@ -101,6 +134,10 @@ class Recipe:
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             _require(value in choices, f"recipe.{name}", value, f"one of {', '.join(choices)}")
+        if self.optimizer == "least-squares":
+            for name, only in _CLOSED_FORM.items():
+                value, said = getattr(self, name), f"{only!r} under least-squares, which takes no steps"
+                _require(value == only, f"recipe.{name}", value, said)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +154,8 @@ class RunSpec:
     """Fingerprint of the source of a user's own module, so that an edited one is another run."""
     train_size: int | None = None
     """Only the first so many training images; None is all of them."""
+    label_noise: LabelNoise | None = None
+    """Wrong labels among them; None leaves all labels as they are."""
     teacher: str | None = None
     """Identity of the run that a distillation learns from."""
     recipe: Recipe
@@ -130,6 +169,8 @@ class RunSpec:
             self.train_size,
             "a whole number of at least 1",
         )
+        solved, said = self.recipe.optimizer == "least-squares", "None under least-squares, which begins from nothing"
+        _require(not solved or self.seeds.nudge is None, "seeds.nudge", self.seeds.nudge, said)
 
     @property
     def identity(self) -> str:
@@ -144,6 +185,7 @@ class RunSpec:
             _file_safe(self.arch),
             *([f"w{self.width}"] if self.width is not None else []),
             *([f"n{self.train_size}"] if self.train_size is not None else []),
+            *([_file_safe(f"noise {self.label_noise}")] if self.label_noise is not None else []),
             f"e{self.recipe.epochs}",
             f"s{self.seeds}",
         ]
@@ -203,7 +245,7 @@ def _build(cls: Any, fields: Any) -> Any:
     if unknown := sorted(set(fields) - set(hints)):
         raise InputError(f"{cls.__name__} has no field {unknown[0]!r}: was it written by a newer dbviz?")
     nested = {
-        name: _build(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
+        name: _build(part, value) if (part := _dataclass_in(hints[name], value)) else value
         for name, value in fields.items()
     }
     for name, value in nested.items():
@@ -215,6 +257,12 @@ def _build(cls: Any, fields: Any) -> Any:
         return cls(**nested)
     except TypeError as error:
         raise InputError(f"{cls.__name__}: {error}") from None
+
+
+def _dataclass_in(hint: Any, value: Any) -> Any:
+    """The dataclass that `value` must be the fields of, if the annotation allows one and not the value itself."""
+    options = typing.get_args(hint) if value is not None else ()
+    return next((option for option in (hint, *options) if dataclasses.is_dataclass(option)), None)
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -236,3 +284,5 @@ _CHOICES = {
     for name, hint in typing.get_type_hints(Recipe).items()
     if typing.get_origin(hint) is Literal
 }
+_CLOSED_FORM = {"epochs": 1, "mode": "plain", "augmentation": "none", "precision": "fp32"}
+"""What a recipe must say where nothing is trained step by step."""

@@ -3,10 +3,14 @@
     HOME/cifar10-resnet18-w16-n20000-e5-s0-1f0c92d3ab/
         spec.json            what is trained here
         environment.json     with what
+        labels.safetensors   if labels are wrong on purpose: those trained on, and which are wrong
         resume.safetensors   while it trains: the last epoch's checkpoint with the metrics up to there
+        weights-epoch-3.safetensors  the weights after an epoch that was asked to be kept
         weights.safetensors  once it is trained
         test_logits.safetensors  what it then says of every test image
         metrics.json         written last: its presence says that the run is finished
+
+    HOME/labels/1f0c92d3ab....safetensors    labels that came in a file, by their digest
 
 Every file is written beside its place and moved there whole. Tensor files carry a digest of their contents.
 """
@@ -43,11 +47,16 @@ __all__ = [
     "find_by_name",
     "finish",
     "home_directory",
+    "keep_epoch",
+    "keep_labels",
+    "kept",
+    "kept_labels",
     "last_checkpoint",
     "load_tensors",
     "load_weights",
     "locked",
     "save_checkpoint",
+    "save_labels",
     "save_tensors",
     "write_whole",
 ]
@@ -64,6 +73,8 @@ class Run:
     epochs: tuple[EpochMetrics, ...]
     test_accuracy: float
     """Share of the test images classified right after the last epoch, evaluated in fp32."""
+    epoch: int | None = None
+    """The epoch whose weights are meant; None is the last."""
 
     def __repr__(self) -> str:
         what = f"{self.spec.arch}, seed {self.spec.seeds}, {self.spec.dataset}"
@@ -76,7 +87,20 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        return self.directory / "weights.safetensors"
+        return self.directory / _weights_name(self.epoch)
+
+    def at(self, epoch: int) -> "Run":
+        """The run as it was after `epoch`, with the accuracy noted then.
+
+        Raises:
+            InputError: the weights of that epoch were not kept.
+        """
+        if epoch == len(self.epochs):
+            return self
+        if not kept(self.spec, self.directory.parent, epoch):
+            raise InputError(f"{self.directory} keeps no weights of epoch {epoch}: fit it with keep=[{epoch}]")
+        then = self.epochs[:epoch]
+        return dataclasses.replace(self, epoch=epoch, epochs=then, test_accuracy=then[-1].test_accuracy)
 
     @property
     def fingerprint(self) -> str:
@@ -92,6 +116,17 @@ class Run:
         """
         tensors, _ = load_tensors(self.directory / "test_logits.safetensors")
         return tensors["logits"]
+
+    def training_labels(self) -> tuple[Tensor, Tensor] | None:
+        """The labels (n,) it was trained on and which of them are wrong (n,); None if all are the dataset's own.
+
+        Raises:
+            InputError: they are absent or damaged.
+        """
+        if self.spec.label_noise is None:
+            return None
+        tensors, _ = load_tensors(self.directory / "labels.safetensors")
+        return tensors["labels"], tensors["mislabelled"]
 
     def model(self, device: torch.device | str = "cpu") -> nn.Module:
         """The trained network, in evaluation mode.
@@ -197,6 +232,16 @@ def locked(spec: RunSpec, home: Path, *, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
+def keep_epoch(spec: RunSpec, home: Path, model: nn.Module, epoch: int) -> None:
+    """Keeps the weights as they are after `epoch`."""
+    save_tensors(home / spec.name / _weights_name(epoch), model.state_dict(), {"spec": spec.identity})
+
+
+def kept(spec: RunSpec, home: Path, epoch: int) -> bool:
+    """Whether the weights after `epoch` are there, which those after the last are as soon as the run is finished."""
+    return epoch == spec.recipe.epochs or (home / spec.name / _weights_name(epoch)).exists()
+
+
 def begin(spec: RunSpec, home: Path, device: torch.device) -> None:
     """Writes what is going to be trained, and with what; clears what a killed process left half written."""
     directory = home / spec.name
@@ -204,6 +249,25 @@ def begin(spec: RunSpec, home: Path, device: torch.device) -> None:
         partial.unlink()
     write_whole(directory / "spec.json", _to_json(spec.to_dict()))
     write_whole(directory / "environment.json", _to_json(environment(device)))
+
+
+def save_labels(spec: RunSpec, home: Path, labels: Tensor, mislabelled: Tensor) -> None:
+    """Keeps with the run the labels (n,) it is trained on and which of them are wrong (n,)."""
+    save_tensors(home / spec.name / "labels.safetensors", {"labels": labels, "mislabelled": mislabelled}, {})
+
+
+def keep_labels(home: Path, name: str, labels: Tensor) -> None:
+    """Keeps labels that came in a file under their digest `name`, so that any process finds them."""
+    save_tensors(home / "labels" / f"{name}.safetensors", {"labels": labels}, {})
+
+
+def kept_labels(home: Path, name: str) -> Tensor:
+    """What `keep_labels` kept.
+
+    Raises:
+        InputError: nothing of that name was kept in this home, or it is damaged.
+    """
+    return load_tensors(home / "labels" / f"{name}.safetensors")[0]["labels"]
 
 
 def save_checkpoint(spec: RunSpec, home: Path, checkpoint: Checkpoint, epochs: list[EpochMetrics]) -> None:
@@ -356,6 +420,10 @@ def _what_is_wrong(path: Path) -> str:
             "convert it where you trust it, with safetensors.torch.save_file(torch.load(...), 'weights.safetensors')"
         )
     return "is damaged or no safetensors file: delete it to make it again, or give a whole one"
+
+
+def _weights_name(epoch: int | None) -> str:
+    return "weights.safetensors" if epoch is None else f"weights-epoch-{epoch}.safetensors"
 
 
 def _to_json(value: Any) -> bytes:

@@ -15,7 +15,7 @@ from dbviz.console import output_directory
 from dbviz.images import Images, load_images
 from dbviz.naming import network_names
 from dbviz.options import TrainingOptions
-from dbviz.runs import default_preset, fit_specs, make_specs
+from dbviz.runs import default_preset, fit_specs, label_noise, make_specs
 from dbviz.scores import Estimate, image_scores
 from dbviz.spec import RunSpec
 from dbviz.store import Run
@@ -49,7 +49,7 @@ def wanted(options: TrainingOptions) -> Wanted:
         for arch in options.arch
         for changes in variants
         for spec in make_specs(
-            [arch], seeds, images=images, preset=preset, device=device, **_with_identity(changes, options)
+            [arch], seeds, images=images, preset=preset, device=device, **_resolved(changes, images, options)
         )
     ]
     return Wanted(specs=specs, images=images, device=device, preset=preset)
@@ -81,10 +81,14 @@ def image_scores_of(runs: Sequence[Run], images: Images) -> dict[str, dict[str, 
     return found
 
 
-def _with_identity(changes: dict[str, Any], options: TrainingOptions) -> dict[str, Any]:
-    if "teacher" not in changes:
-        return changes
-    return changes | {"teacher": store.find_by_name(changes["teacher"], _home(options)).spec.identity}
+def _resolved(changes: dict[str, Any], images: Images, options: TrainingOptions) -> dict[str, Any]:
+    """The changes with what they name, a teacher or a file of labels, looked up."""
+    found = dict(changes)
+    if "teacher" in found:
+        found["teacher"] = store.find_by_name(found["teacher"], _home(options)).spec.identity
+    if "label_noise" in found:
+        found["label_noise"] = label_noise(found["label_noise"], images.train, _home(options))
+    return found
 
 
 def _home(options: TrainingOptions) -> Path:

@@ -19,6 +19,7 @@ LINE = [
     ["results", "runs"],
     ["regions"],
     ["scores"],
+    ["sweeps"],
     ["figures"],
     ["benchmarks"],
     ["console", "options"],

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbviz.errors import InputError
-from dbviz.spec import Recipe, RunSpec, Seeds
+from dbviz.spec import LabelNoise, Recipe, RunSpec, Seeds
 
 SPEC = RunSpec(
     dataset="cifar10",
@@ -49,6 +49,8 @@ def another(value: Any, hint: Any) -> Any:
         return next(choice for choice in typing.get_args(hint) if choice != value)
     if isinstance(hint, types.UnionType):
         hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
+    if hint is LabelNoise:
+        return {"kind": "symmetric", "rate": 0.2}
     return {bool: lambda v: not v, int: lambda v: (v or 0) + 7, float: lambda v: (v or 0.5) / 2 + 0.0625, str: str}[
         hint
     ](value if hint is not str else f"{value}x")
@@ -116,7 +118,8 @@ def test_the_defaults_stay_what_they_were_when_runs_were_stored():
         "width": None,
         "definition": None,
         "train_size": None,
-        "seeds": {"init": 0, "order": 0, "augment": 0, "nudge": None},
+        "label_noise": None,
+        "seeds": {"init": 0, "order": 0, "augment": 0, "nudge": None, "noise": 0},
     }
     assert spec | unset == spec
 

@@ -1,5 +1,6 @@
 """Pictures of finished arrays: they draw what they are given, and neither compute nor save."""
 
+from dbviz.figures.curves import noise_colour, plot_curves, plot_sweep
 from dbviz.figures.estimates import plot_distributions, plot_estimates, plot_scores
 from dbviz.figures.extremes import plot_extremes
 from dbviz.figures.matrix import plot_matrix
@@ -13,6 +14,8 @@ __all__ = [
     "PALETTES",
     "RegionDisplay",
     "class_colours",
+    "noise_colour",
+    "plot_curves",
     "plot_distributions",
     "plot_estimates",
     "plot_extremes",
@@ -20,5 +23,6 @@ __all__ = [
     "plot_matrix",
     "plot_rates",
     "plot_scores",
+    "plot_sweep",
     "save_figure",
 ]

@@ -3,7 +3,9 @@
 from dbviz.images.arrays import Images, ImageSet
 from dbviz.images.batches import Batches, DeviceBatches
 from dbviz.images.datasets import DATASETS, load_images
+from dbviz.images.label_files import labels_digest, read_labels
 from dbviz.images.loader import LoaderBatches
+from dbviz.images.noise import mislabelled, noisy_labels, parse_noise
 from dbviz.images.shapes import shapes
 from dbviz.images.triplets import check_triplets, draw_triplets
 
@@ -16,6 +18,11 @@ __all__ = [
     "LoaderBatches",
     "check_triplets",
     "draw_triplets",
+    "labels_digest",
     "load_images",
+    "mislabelled",
+    "noisy_labels",
+    "parse_noise",
+    "read_labels",
     "shapes",
 ]

@@ -1,6 +1,16 @@
 """Architectures by name, and initialisation keyed by parameter name."""
 
-from dbviz.models import densenet, fcnet, mlp_mixer, preactivation, resnet, vgg, vit  # noqa: F401  (they register)
+from dbviz.models import (  # noqa: F401  (they register)
+    densenet,
+    fcnet,
+    mlp,
+    mlp_mixer,
+    preactivation,
+    random_features,
+    resnet,
+    vgg,
+    vit,
+)
 from dbviz.models.build import build, definition_of
 from dbviz.models.initialize import initialize
 from dbviz.models.registry import ARCHITECTURES, Architecture, register

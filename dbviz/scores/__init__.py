@@ -3,6 +3,7 @@
 from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, mean_agreement, pair_table
 from dbviz.scores.churn import churn, image_scores, jensen_shannon
 from dbviz.scores.convergence import convergence
+from dbviz.scores.errors import error_estimate
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
 from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, fragments
 from dbviz.scores.margin import censored_share, image_margins, kaplan_meier_median, mean_margin, median_margin
@@ -32,6 +33,7 @@ __all__ = [
     "class_areas",
     "class_skips",
     "convergence",
+    "error_estimate",
     "fragmentation",
     "fragments",
     "groups",

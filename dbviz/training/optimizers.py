@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from dbviz.errors import InputError
 from dbviz.spec import Recipe
 
 __all__ = ["learning_rate", "make_optimizer"]
@@ -16,7 +17,13 @@ _WARM_UP = 0.25
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with momentum (for SAM too), or AdamW, over every parameter of `module`."""
+    """SGD with momentum (for SAM too), or AdamW, over every parameter of `module`.
+
+    Raises:
+        InputError: the recipe takes no steps.
+    """
+    if recipe.optimizer == "least-squares":
+        raise InputError("optimizer least-squares takes no steps: solve with dbviz.training.least_squares")
     common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
     if recipe.optimizer == "adam":
         return torch.optim.AdamW(module.parameters(), **common)

@@ -9,9 +9,12 @@ from torch import Tensor, nn
 from dbviz.images.arrays import Images
 from dbviz.images.batches import DeviceBatches
 from dbviz.models.build import build
+from dbviz.models.registry import ARCHITECTURES
 from dbviz.spec import Recipe, RunSpec
 from dbviz.streams import torch_seeded
 from dbviz.training.device import kernels
+from dbviz.training.evaluation import logits
+from dbviz.training.least_squares import least_norm_solution
 from dbviz.training.loop import training_step
 from dbviz.training.objective import Objective, make_objective, plain_objective
 from dbviz.training.optimizers import make_optimizer
@@ -24,6 +27,8 @@ _TEST_COST = 0.4
 
 def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, steps: int = 3) -> float:
     """Estimated seconds that `spec` takes on this machine, from `steps` steps behind one that warms up."""
+    if spec.recipe.optimizer == "least-squares":
+        return _seconds_to_solve(spec, images, device)
     model = build(spec.arch, len(images.class_names), spec.width, image_shape=images.image_shape).to(
         device,
         memory_format=torch.channels_last,  # pyright: ignore[reportCallIssue]
@@ -43,6 +48,21 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
     each = (time.perf_counter() - began) / steps / len(few)
     trained = len(images.train) if spec.train_size is None else spec.train_size
     return each * recipe.epochs * (trained + _TEST_COST * len(images.test))
+
+
+def _seconds_to_solve(spec: RunSpec, images: Images, device: torch.device) -> float:
+    """The features of a few images and a small system, scaled: a system costs rows x columns x the fewer of them."""
+    model = build(spec.arch, len(images.class_names), spec.width, image_shape=images.image_shape).to(device)
+    few = images.train.first(min(len(images.train), 128))
+    began = time.perf_counter()
+    logits(model, few, device)
+    features = time.perf_counter() - began
+    n, width = spec.train_size or len(images.train), spec.width or ARCHITECTURES[spec.arch].width
+    size = min(n, width, 256)
+    began = time.perf_counter()
+    least_norm_solution(torch.eye(size, dtype=torch.float64), torch.ones(size, 1, dtype=torch.float64))
+    solving = (time.perf_counter() - began) * n * width * min(n, width) / size**3
+    return features * (n + len(images.test)) / len(few) + solving
 
 
 def _step(

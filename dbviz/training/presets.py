@@ -40,6 +40,11 @@ def _paper(learning_rate: float, **changes: Any) -> Preset:
     return Preset(recipe=replace(Recipe(epochs=100, learning_rate=learning_rate, schedule="steps"), **changes))
 
 
+_LEAST_SQUARES = Recipe(
+    epochs=1, learning_rate=1.0, optimizer="least-squares", augmentation="none", weight_decay=0.0, schedule="constant"
+)
+"""Solved in closed form; learning rate, decay and schedule mean nothing to it."""
+
 _NAKKIRAN: dict[str, Any] = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "constant"}
 
 PRESETS: dict[str, dict[str, Preset]] = {
@@ -55,6 +60,8 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "vit": _quick_adam(2e-3, 64),
         "mlp_mixer": _quick_adam(2e-3, 64),
         "resnet18k": _quick(0.1, 16),
+        "mlp": replace(_quick(0.05, 128, epochs=12, augmentation="none"), train_size=4_000),
+        "random_features": Preset(recipe=_LEAST_SQUARES, width=1000, train_size=1000),
     },
     # Published widths, all images, one-cycle: for one modern GPU. Not measured on one yet.
     "standard": {
@@ -68,6 +75,8 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "vit": _standard_adam(5e-4),
         "mlp_mixer": _standard_adam(5e-4),
         "resnet18k": _standard(1e-3, **_NAKKIRAN | {"epochs": 200, "batch_size": 128, "schedule": "one-cycle"}),
+        "mlp": _standard(0.05, augmentation="none"),
+        "random_features": Preset(recipe=_LEAST_SQUARES, width=4000, train_size=4000),
     },
     # Somepalli et al. 2022 (rates from the grid they searched; those of their Table 1 where it names them) and,
     # for resnet18k, Nakkiran et al. 2019.
@@ -82,6 +91,8 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "vit": _paper(0.02),
         "mlp_mixer": _paper(0.02),
         "resnet18k": _paper(1e-4, epochs=4000, **_NAKKIRAN),
+        "mlp": _paper(0.01, augmentation="none"),
+        "random_features": Preset(recipe=_LEAST_SQUARES, width=10_000, train_size=10_000),
     },
 }
 """Every preset by name, and in it every registered architecture."""
@@ -131,13 +142,14 @@ def preset_spec(
     chosen = named or replace(_OTHER[preset], width=None)
     if dataset.partition("@")[0] not in ("cifar10", "cifar100", "svhn", "shapes"):
         chosen = replace(chosen, train_size=None)
+    recipe = _with_optimizer(chosen.recipe, optimizer, preset, arch)
     return RunSpec(
         dataset=dataset,
         arch=arch,
         width=chosen.width,
         definition=definition,
         train_size=chosen.train_size,
-        recipe=replace(_with_optimizer(chosen.recipe, optimizer, preset, arch), precision=precision),
+        recipe=recipe if recipe.optimizer == "least-squares" else replace(recipe, precision=precision),
         seeds=seeds,
     )
 
@@ -148,7 +160,7 @@ def _with_optimizer(recipe: Recipe, optimizer: Optimizer | None, preset: str, ar
         return recipe
     if optimizer == "adam":
         rate, decay = _ADAM_RATES[preset].get(arch, _ADAM_RATE[preset]), _ADAM_DECAY[preset]
-    elif recipe.optimizer == "adam":
+    elif recipe.optimizer in ("adam", "least-squares"):
         rate, decay = _SGD_RATES[preset].get(arch, _SGD_RATE[preset]), 5e-4
     else:
         rate, decay = recipe.learning_rate, recipe.weight_decay

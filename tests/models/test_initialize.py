@@ -100,7 +100,7 @@ def test_a_seed_gives_the_same_bits_and_another_seed_other_ones(name):
     first, again, other = (build(name, width=4 * ARCHITECTURES[name].multiple_of, seed=s) for s in (1, 1, 2))
     assert_equal(first.state_dict(), again.state_dict())
     drawn = random_names(first)
-    assert len(drawn) > 5
+    assert len(drawn) == len(list(first.parameters())) or len(drawn) > 5
     assert [n for n in drawn if torch.equal(first.get_parameter(n), other.get_parameter(n))] == []
 
 

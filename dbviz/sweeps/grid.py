@@ -1,0 +1,171 @@
+"""The grid of a sweep: a list of independent runs, every value of one field with every value of the others."""
+
+import dataclasses
+import json
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+
+from dbviz.errors import InputError, unknown_name
+from dbviz.images import Images
+from dbviz.models.build import construct
+from dbviz.spec import Recipe, RunSpec, Seeds
+from dbviz.sweeps.widths import default_widths
+
+__all__ = ["Axis", "check_networks", "crossed", "grid", "parse_axis", "parse_counts", "with_field"]
+
+_PARTS = {"recipe": Recipe, "seeds": Seeds}
+_NOT_SWEPT = ("dataset", "definition", "label_noise", "recipe", "seeds")
+"""Fields that have options of their own, or are no single value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A field of a spec, such as `width` or `recipe.epochs`, and the values it takes."""
+
+    field: str
+    values: tuple[Any, ...]
+
+
+def parse_axis(text: str) -> Axis:
+    """The axis written as `recipe.epochs=1,2,4`.
+
+    Raises:
+        InputError: it is written otherwise, the field is unknown, or a value is repeated or not of the field's type.
+
+    Example:
+        >>> parse_axis("recipe.epochs=1,2").values
+        (1, 2)
+    """
+    name, equals, values = text.partition("=")
+    if not (equals and values):
+        raise InputError(f"--sweep {text!r}: write FIELD=VALUE,VALUE,... such as recipe.epochs=1,2,4")
+    fields = _fields()
+    if name not in fields:
+        raise unknown_name("field to sweep", name, fields)
+    parsed = tuple(_parsed(name, word, fields[name]) for word in values.split(","))
+    if len(set(parsed)) < len(parsed):
+        raise InputError(f"--sweep {text!r} repeats a value: give each once")
+    return Axis(field=name, values=parsed)
+
+
+def parse_counts(texts: Sequence[str], what: str) -> tuple[int, ...]:
+    """Whole numbers of at least 1 from words such as `30` and `1-20`, in the order given.
+
+    Raises:
+        InputError: a word is neither, a range runs backwards, or a number is given twice.
+
+    Example:
+        >>> parse_counts(["1-3", "30"], "width")
+        (1, 2, 3, 30)
+    """
+    found: list[int] = []
+    for text in texts:
+        first, dash, last = text.partition("-")
+        if not first.isdecimal() or int(first) < 1 or (dash and not last.isdecimal()):
+            raise InputError(f"{what} {text!r}: give whole numbers of at least 1, or ranges such as 1-20")
+        if dash and int(last) < int(first):
+            raise InputError(f"{what} {text!r} runs backwards: give the lower one first")
+        found += range(int(first), int(last if dash else first) + 1)
+    if repeated := sorted({number for number in found if found.count(number) > 1}):
+        raise InputError(f"{what} {repeated[0]} is given twice: give each once")
+    return tuple(found)
+
+
+def grid(
+    specs: Iterable[RunSpec],
+    axes: Sequence[Axis] = (),
+    *,
+    widths: Sequence[int] = (),
+    sizes: Sequence[int] = (),
+    preset: str | None = None,
+    all_images: int = 0,
+) -> list[RunSpec]:
+    """The runs of a sweep: every spec with every number of training images, every width, and every value of the axes.
+
+    Args:
+        widths: by default those that suit a spec's architecture under `preset`, or its own where no preset is given.
+        all_images: how many there are to train on, for a spec that takes them all.
+
+    Raises:
+        InputError: no widths are known for an architecture, a field is given twice, or a spec does not allow a value.
+    """
+    sized = crossed(specs, [Axis(field="train_size", values=tuple(sizes))] if sizes else [])
+    found = []
+    for spec in sized:
+        wide = tuple(widths)
+        if not wide and preset is not None:
+            wide = default_widths(spec.arch, preset, spec.train_size or all_images)
+        found += crossed([spec], [Axis(field="width", values=wide)] if wide else [])
+    return crossed(found, axes)
+
+
+def crossed(specs: Iterable[RunSpec], axes: Sequence[Axis]) -> list[RunSpec]:
+    """Every spec with every combination of the axes' values, each different one once.
+
+    Raises:
+        InputError: a field is given twice, or a spec does not allow a value.
+    """
+    names = [axis.field for axis in axes]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"--sweep {repeated[0]} is given twice: give all its values at once")
+    found = []
+    for spec, values in product(specs, list(product(*(axis.values for axis in axes)))):
+        for name, value in zip(names, values, strict=True):
+            spec = with_field(spec, name, value)
+        found.append(spec)
+    return list(dict.fromkeys(found))
+
+
+def with_field(spec: RunSpec, name: str, value: Any) -> RunSpec:
+    """The spec with one field, its own (`width`) or a part's (`recipe.epochs`), set anew."""
+    part, dot, field = name.partition(".")
+    if not dot:
+        return dataclasses.replace(spec, **{name: value})
+    return dataclasses.replace(spec, **{part: dataclasses.replace(getattr(spec, part), **{field: value})})
+
+
+def check_networks(specs: Iterable[RunSpec], images: Images) -> None:
+    """Finds now what would fail hours later.
+
+    Raises:
+        InputError: an architecture is unknown or not available at a width, or there are fewer training images.
+    """
+    for spec in specs:
+        images.train.first(spec.train_size)
+    for arch, width in dict.fromkeys((spec.arch, spec.width) for spec in specs):
+        if ":" not in arch:
+            with torch.device("meta"):
+                construct(arch, len(images.class_names), width, images.image_shape)
+
+
+def _fields() -> dict[str, Any]:
+    """The type of every field that can be swept, by its name."""
+    own = {name: hint for name, hint in typing.get_type_hints(RunSpec).items() if name not in _NOT_SWEPT}
+    parts = {
+        f"{part}.{name}": hint for part, cls in _PARTS.items() for name, hint in typing.get_type_hints(cls).items()
+    }
+    return own | parts
+
+
+def _parsed(name: str, word: str, hint: Any) -> Any:
+    """The word as a value of the field's type; `none` is None."""
+    options = typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,)
+    if word.lower() == "none" and type(None) in options:
+        return None
+    if str in options or any(typing.get_origin(option) is typing.Literal for option in options):
+        return word  # the spec itself knows the choices
+    try:
+        value = json.loads(word.lower())
+    except ValueError:
+        value = None
+    if float in options and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if type(value) not in options or value is None:
+        said = " or ".join(option.__name__ for option in options if option is not type(None))
+        raise InputError(f"--sweep {name}: {word!r} is no {said}")
+    return value

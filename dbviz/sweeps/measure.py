@@ -1,0 +1,130 @@
+"""One run of a sweep: trained or found, then measured; what was measured stands beside its weights.
+
+    HOME/RUN/measured-EPOCH-STUDY.safetensors
+
+A measurement is written whole and belongs to the weights whose digest it carries, so a sweep that was interrupted
+anywhere does only what is missing.
+"""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64, UInt8
+from torch import Tensor, nn
+
+from dbviz import store
+from dbviz.errors import InputError
+from dbviz.images import Images
+from dbviz.regions import PlaneSet, draw_planes, measure_margins, sample
+from dbviz.regions.first_layer import label_planes
+from dbviz.regions.margins import DISTANCES
+from dbviz.runs import fit_specs, training_images
+from dbviz.spec import RunSpec
+from dbviz.store import Run
+from dbviz.sweeps.study import Study
+from dbviz.training import choose_device, logits
+
+__all__ = ["Measured", "is_measured", "measured", "perform"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """What was measured of one run after one epoch."""
+
+    train_predictions: UInt8[np.ndarray, " n"]
+    test_predictions: UInt8[np.ndarray, " m"]
+    label_maps: UInt8[np.ndarray, "plane row column"]
+    margin: Float32[np.ndarray, "image direction"]
+    """Distance of the first label change; see `dbviz.regions.measure_margins`."""
+    crossed: Bool[np.ndarray, "image direction"]
+    margin_image: Int64[np.ndarray, " image"]
+    """The test images that have a margin."""
+
+
+def perform(spec: RunSpec, study: Study) -> None:
+    """Trains the run of `spec` where it is not trained yet, and measures what is not measured yet.
+
+    Raises:
+        InputError: spec and study do not fit together.
+        TrainingDiverged: a loss is not finite.
+    """
+    images, planes = _shared(study)
+    device = choose_device(study.device)
+    epochs = study.measured_after(spec)
+    keep = [epoch for epoch in epochs if epoch < spec.recipe.epochs]
+    only = {"seconds": {spec: 1.0}, "progress": False}
+    (run,) = fit_specs([spec], images, device=device, home=study.home, keep=keep, **only)
+    for epoch in epochs:
+        if not is_measured(spec, study, epoch):
+            _measure(run.at(epoch), images, planes, study, device)
+
+
+def is_measured(spec: RunSpec, study: Study, epoch: int) -> bool:
+    """Whether what `study` measures of the run of `spec` after `epoch` is in the store."""
+    return _path(study, spec, epoch).exists() and (study.home / spec.name / "metrics.json").exists()
+
+
+def measured(spec: RunSpec, study: Study, epoch: int) -> Measured:
+    """What was measured of the run of `spec` after `epoch`.
+
+    Raises:
+        InputError: nothing was, or its file is damaged.
+    """
+    tensors, _ = store.load_tensors(_path(study, spec, epoch))
+    return Measured(**{name: tensor.numpy() for name, tensor in tensors.items()})
+
+
+@functools.lru_cache(maxsize=1)
+def _shared(study: Study) -> tuple[Images, PlaneSet]:
+    """The images and planes of a study, kept in memory for a process's next run."""
+    images = study.load_images()
+    return images, draw_planes(images.test, study.triplets, seed=study.triplet_seed)
+
+
+def _measure(run: Run, images: Images, planes: PlaneSet, study: Study, device: torch.device) -> None:
+    model = run.model(device)
+    train = training_images(run.spec, images, study.home)
+    tested = run.test_logits() if run.epoch is None else logits(model, images.test, device)
+    tensors = {
+        "train_predictions": _predictions(logits(model, train, device)),
+        "test_predictions": _predictions(tested),
+        "label_maps": torch.from_numpy(_label_maps(model, planes, study)),
+        **_margins(model, images, study),
+    }
+    epoch = run.epoch or len(run.epochs)
+    metadata = {"spec": run.spec.identity, "epoch": epoch, "weights": run.fingerprint}
+    store.save_tensors(_path(study, run.spec, epoch), tensors, metadata)
+
+
+def _label_maps(model: nn.Module, planes: PlaneSet, study: Study) -> UInt8[np.ndarray, "plane row column"]:
+    grid = {"resolution": study.resolution, "margin": study.margin}
+    found = label_planes(model, planes.planes, **grid)
+    return sample(model, planes, **grid).labels.values[0] if found is None else found
+
+
+def _margins(model: nn.Module, images: Images, study: Study) -> dict[str, Tensor]:
+    """Margins of the first test images, which are in no order of class; none where none are asked for."""
+    count = study.margin_images
+    if count == 0:
+        none = torch.zeros(0, study.directions)
+        return {"margin": none, "crossed": none.bool(), "margin_image": torch.zeros(0, dtype=torch.int64)}
+    if count > len(images.test):
+        raise InputError(f"margins of {count} test images asked for, but there are {len(images.test)}")
+    which = np.arange(count)
+    found = measure_margins(model, images.test, indices=which, directions=study.directions, distances=DISTANCES)
+    return {
+        "margin": torch.from_numpy(found.margin.values[0]),
+        "crossed": torch.from_numpy(found.crossed.values[0]),
+        "margin_image": torch.from_numpy(which),
+    }
+
+
+def _predictions(outputs: Tensor) -> Tensor:
+    return outputs.argmax(1).to(torch.uint8)
+
+
+def _path(study: Study, spec: RunSpec, epoch: int) -> Path:
+    return study.home / spec.name / f"measured-{epoch}-{study.identity}.safetensors"
