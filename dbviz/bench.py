@@ -42,7 +42,7 @@ class BenchOptions(TrainingOptions):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
-    return run_command("bench", BenchOptions, _bench, argv)
+    return run_command("python -m dbviz.bench", BenchOptions, _bench, argv)
 
 
 def _bench(options: BenchOptions) -> None:

@@ -39,6 +39,8 @@ class ScoreOptions(TrainingOptions):
     """Through triplets of images, noise, triplets with shuffled pixels, or around one image."""
     corners: Literal["distinct", "one-class"] = "distinct"
     """For --planes triplet: three images of distinct classes, or of one class."""
+    among: Literal["all", "correct", "mislabelled"] = "all"
+    """For --planes triplet under --label-noise: training images that are labelled right or wrong."""
     direction: Literal["random", "adversarial"] = "random"
     """For --planes around: both directions random, or one up the loss of the first network."""
     triplets: int | None = None
@@ -79,6 +81,8 @@ def _score(options: ScoreOptions) -> None:
         raise InputError(
             "--floor, --convergence and --margins need the networks: leave them out where FILEs are scored"
         )
+    if options.among != "all" and (not options.label_noise or options.split != "train" or options.planes != "triplet"):
+        raise InputError("--among goes with --label-noise, --split train and --planes triplet")
     out = output_directory(options.out)
     scored = _read(options) if options.files else _sampled(options, out)
 
@@ -129,7 +133,7 @@ def _sampled(options: ScoreOptions, out: Path) -> _Scored:
         raise InputError("--half-width plans from how runs vary: give at least three --seeds")
     check_grid(options.resolution, options.margin)
     runs = fit_wanted(asked, options, also=nudged(asked.specs) if options.floor else [])
-    planes = _planes(options, asked.images, count, runs[0])
+    planes = _planes(options, asked.images, count, runs)
     maps, path = _maps(runs, planes, options, asked, out, options.resolution)
     also = image_scores_of(runs[: len(asked.specs)], asked.images)
     if options.convergence:
@@ -154,7 +158,7 @@ def _maps(
     return kept_maps(named, planes, out, parts, resolution=resolution, margin=options.margin, device=options.device)
 
 
-def _planes(options: ScoreOptions, images: "Images", count: int, first: "Run") -> "PlaneSet":
+def _planes(options: ScoreOptions, images: "Images", count: int, runs: Sequence["Run"]) -> "PlaneSet":
     from dbviz.regions import draw_planes
     from dbviz.regions.off_manifold import (
         adversarial_direction,
@@ -165,9 +169,10 @@ def _planes(options: ScoreOptions, images: "Images", count: int, first: "Run") -
 
     corners, seed = images.split(options.split), options.triplet_seed
     if options.planes == "triplet":
-        return draw_planes(corners, count, seed=seed, one_class=options.corners == "one-class")
+        among = None if options.among == "all" else _labelled(runs, options.among == "mislabelled", len(corners))
+        return draw_planes(corners, count, seed=seed, one_class=options.corners == "one-class", among=among)
     if options.planes == "around":
-        direction = adversarial_direction(first.model()) if options.direction == "adversarial" else None
+        direction = adversarial_direction(runs[0].model()) if options.direction == "adversarial" else None
         return draw_planes_around(corners, count, seed=seed, direction=direction)
     return {"noise": draw_noise_planes, "shuffled": draw_shuffled_planes}[options.planes](corners, count, seed=seed)
 
@@ -192,6 +197,19 @@ def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> 
         except InputError as error:  # a poor network may have too few images that it classifies right
             say(f"Note: no median margin of {name}: {error}.")
     return found
+
+
+def _labelled(runs: Sequence["Run"], wrong: bool, images: int) -> Any:
+    """Which training images the first run with label noise was given a wrong label for, or a right one."""
+    import numpy as np
+
+    noisy = [labels for run in runs if (labels := run.training_labels()) is not None]
+    if not noisy:
+        raise InputError("no network is trained with label noise: --among needs a --label-noise above 0")
+    chosen = np.zeros(images, bool)
+    flags = noisy[0][1].numpy()
+    chosen[: len(flags)] = flags if wrong else ~flags
+    return chosen
 
 
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
