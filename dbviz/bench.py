@@ -50,6 +50,8 @@ def _bench(options: BenchOptions) -> None:
         raise InputError(f"{len(options.arch)} architectures given: a benchmark times one (--arch)")
     if options.triplets < 1 or options.images < 2:
         raise InputError("a benchmark needs at least one plane (--triplets) and two images (--images)")
+    if options.what == "scores" and (len(options.run_seeds()) < 2 or options.triplets < 2):
+        raise InputError("scores need at least two runs (--seeds 0 1) and two planes (--triplets)")
     out = output_directory(options.out)
 
     from dbviz.environment import environment
@@ -77,8 +79,9 @@ def _timed(options: BenchOptions, device: Any) -> "Benchmark":
 
     images = load_images(options.dataset, options.data_dir)
     preset = options.preset or default_preset(device)
-    seeds = options.run_seeds()
-    specs = make_specs(options.arch, seeds, images=images, preset=preset, device=device, **options.changes())
+    specs = make_specs(
+        options.arch, options.run_seeds(), images=images, preset=preset, device=device, **options.changes()
+    )
     narrow = specs[0].width
     widths = () if narrow is None else (narrow // 4, narrow // 2, narrow)
     widths = widths if widths and options.arch[0].startswith(("resnet", "vgg", "densenet")) and widths[0] else ()
@@ -89,8 +92,6 @@ def _timed(options: BenchOptions, device: Any) -> "Benchmark":
     runs = fit_specs(specs, images, device=device, home=home, seconds=seconds)
     planes = draw_planes(images.test, options.triplets)
     if options.what == "scores":
-        if len(runs) < 2 or options.triplets < 2:
-            raise InputError("scores need at least two runs (--seeds 0 1) and two planes (--triplets)")
         return benchmark_scores(runs, planes, device, compile=options.compile)
     return benchmark_sampling(runs[0], planes, device, widths=widths, compile=options.compile)
 
