@@ -1,5 +1,7 @@
 """Fragments, areas, boundaries and skips of maps small enough to count by hand."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -89,6 +91,6 @@ def test_a_large_stack_is_counted_in_parts_alike(monkeypatch):
     maps = np.random.default_rng(0).integers(0, 3, (7, 5, 6), dtype=np.uint8)
     whole = fragments(maps)
     for together in (1, 30, 61, 10_000):
-        monkeypatch.setattr("dbviz.scores.fragmentation._TOGETHER", together)
+        monkeypatch.setattr(sys.modules["dbviz.scores.fragmentation"], "_TOGETHER", together)
         assert (fragments(maps) == whole).all()
     assert fragments(maps[:0]).shape == (0,)
