@@ -5,6 +5,7 @@ from dbviz.figures.estimates import plot_distributions, plot_estimates, plot_sco
 from dbviz.figures.extremes import plot_extremes
 from dbviz.figures.matrix import plot_matrix
 from dbviz.figures.palette import PALETTES, class_colours
+from dbviz.figures.region_grid import plot_region_grid
 from dbviz.figures.regions import RegionDisplay
 from dbviz.figures.saving import FORMATS, save_figure
 
@@ -19,6 +20,7 @@ __all__ = [
     "plot_estimates",
     "plot_extremes",
     "plot_matrix",
+    "plot_region_grid",
     "plot_scores",
     "plot_sweep",
     "save_figure",
