@@ -9,7 +9,7 @@ import xarray as xr
 from dbviz.console import file_name, say
 from dbviz.regions import PlaneSet, sample, save
 from dbviz.regions.files import load_if_equal
-from dbviz.regions.sampling import provenance, short_identity
+from dbviz.regions.sampling import cost, provenance, short_identity
 
 __all__ = ["kept_maps"]
 
@@ -23,6 +23,7 @@ def kept_maps(
     resolution: int,
     margin: float,
     confidence: bool = False,
+    refine: bool = False,
     device: str = "auto",
 ) -> tuple[xr.Dataset, Path]:
     """The label maps of `models` on `planes`, and their file in `out`: `name_parts` and what stands for their source.
@@ -35,12 +36,19 @@ def kept_maps(
     """
     source = provenance(models, planes, resolution, margin)
     path = out / f"{file_name([*name_parts, short_identity(source)])}.nc"
-    if (found := load_if_equal(path, source, confidence=confidence)) is not None:
+    found = load_if_equal(path, source, confidence=confidence)
+    if found is not None and (refine or _every_point(found)):
         say(f"Label maps of the same networks on the same planes found in {path}: not sampled again.")
         return found, path
     where = "one plane" if len(planes) == 1 else f"{len(planes)} planes"
     say(f"Sampling {len(models)} networks on {where} of {resolution} x {resolution} points.")
-    grid = {"resolution": resolution, "margin": margin, "confidence": confidence}
+    grid = {"resolution": resolution, "margin": margin, "confidence": confidence, "refine": refine}
     maps = sample(models, planes, **grid, device=device, progress=True)
+    say(f"Sampled: {cost(maps)}.")
     save(maps, path)
     return maps, path
+
+
+def _every_point(maps: xr.Dataset) -> bool:
+    """Whether no label was inferred from those of its neighbours."""
+    return bool((maps.evaluated >= maps.sizes["row"] * maps.sizes["column"]).all())

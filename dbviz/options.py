@@ -48,6 +48,8 @@ class TrainingOptions:
     """Only the first so many training images, instead of the preset's."""
     epochs: int | None = None
     """Instead of the preset's."""
+    batch_size: int | None = None
+    """Instead of the preset's."""
     fast: bool = False
     """Allow kernels that do not give the same bits every time."""
     device: str = "auto"
@@ -93,7 +95,12 @@ class TrainingOptions:
         ]
 
     def _fixed(self) -> dict[str, Any]:
-        given = {"width": self.width, "train_size": self.train_size, "epochs": self.epochs}
+        given = {
+            "width": self.width,
+            "train_size": self.train_size,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+        }
         return {name: value for name, value in given.items() if value is not None} | (
             {"deterministic": False} if self.fast else {}
         )

@@ -79,7 +79,12 @@ def _plot(options: PlotOptions) -> None:
     models = _given(options, asked) if options.weights else {run.spec.name: run for run in fit_wanted(asked, options)}
     drawn = models if options.weights else options.arch
     parts = [images.name, "+".join(drawn), asked.preset, options.split, *map(str, planes.triplets[0])]
-    grid = {"resolution": resolution, "margin": options.margin, "confidence": options.shade}
+    grid = {
+        "resolution": resolution,
+        "margin": options.margin,
+        "confidence": options.shade,
+        "refine": not options.shade,
+    }
     maps, path = kept_maps(models, planes, out, parts, **grid, device=options.device)
     if options.weights:
         maps = maps.assign_coords(test_accuracy=("model", [_test_accuracy(m, images.test) for m in models.values()]))

@@ -15,7 +15,7 @@ from dbviz.scores import Summary, groups, nudged, plane_agreement
 from dbviz.scores.tables import estimate_fields, matrix_csv, matrix_latex, scores_csv, scores_latex
 from dbviz.store import write_whole
 
-__all__ = ["write_summary"]
+__all__ = ["summary_numbers", "write_summary"]
 
 
 def write_summary(stem: Path, maps: xr.Dataset, summary: Summary, *, where: str = "on the whole grid") -> list[Path]:
@@ -36,7 +36,7 @@ def write_summary(stem: Path, maps: xr.Dataset, summary: Summary, *, where: str 
         "scores.csv": scores_csv(summary.scores),
         "scores.tex": scores_latex(summary.scores, names, f"Scores of each network, {on}"),
     }
-    paths = [write_result(Path(f"{stem}.json"), _numbers(maps, summary))]
+    paths = [write_result(Path(f"{stem}.json"), summary_numbers(maps, summary))]
     for ending, text in texts.items():
         paths.append(Path(f"{stem}-{ending}"))
         write_whole(paths[-1], text.encode())
@@ -46,7 +46,8 @@ def write_summary(stem: Path, maps: xr.Dataset, summary: Summary, *, where: str 
     return paths
 
 
-def _numbers(maps: xr.Dataset, summary: Summary) -> dict[str, object]:
+def summary_numbers(maps: xr.Dataset, summary: Summary) -> dict[str, object]:
+    """Every number of a summary, with the specs of the runs and the identity of the planes, as plain values."""
     return {
         "reproducibility": [
             {"networks": pair, **estimate_fields(e)} for pair, e in summary.matrix.items() if pair[0] <= pair[1]

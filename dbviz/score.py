@@ -39,6 +39,8 @@ class ScoreOptions(TrainingOptions):
     """Through triplets of images, noise, triplets with shuffled pixels, or around one image."""
     corners: Literal["distinct", "one-class"] = "distinct"
     """For --planes triplet: three images of distinct classes, or of one class."""
+    among: Literal["all", "correct", "mislabelled"] = "all"
+    """For --planes triplet under --label-noise: training images that are labelled right or wrong."""
     direction: Literal["random", "adversarial"] = "random"
     """For --planes around: both directions random, or one up the loss of the first network."""
     triplets: int | None = None
@@ -79,6 +81,8 @@ def _score(options: ScoreOptions) -> None:
         raise InputError(
             "--floor, --convergence and --margins need the networks: leave them out where FILEs are scored"
         )
+    if options.among != "all" and (not options.label_noise or options.split != "train" or options.planes != "triplet"):
+        raise InputError("--among goes with --label-noise, --split train and --planes triplet")
     out = output_directory(options.out)
     scored = _read(options) if options.files else _sampled(options, out)
 
@@ -119,7 +123,7 @@ def _read(options: ScoreOptions) -> _Scored:
 def _sampled(options: ScoreOptions, out: Path) -> _Scored:
     """The label maps of the runs asked for, trained and sampled where they are not there yet."""
     from dbviz.regions.plane import check_grid
-    from dbviz.wanted import fit_wanted, nudged, wanted
+    from dbviz.wanted import fit_wanted, image_scores_of, nudged, wanted
 
     asked = wanted(options)
     count = _TRIPLETS[asked.preset] if options.triplets is None else options.triplets
@@ -129,9 +133,9 @@ def _sampled(options: ScoreOptions, out: Path) -> _Scored:
         raise InputError("--half-width plans from how runs vary: give at least three --seeds")
     check_grid(options.resolution, options.margin)
     runs = fit_wanted(asked, options, also=nudged(asked.specs) if options.floor else [])
-    planes = _planes(options, asked.images, count, runs[0])
+    planes = _planes(options, asked.images, count, runs)
     maps, path = _maps(runs, planes, options, asked, out, options.resolution)
-    also = _on_test_images(runs[: len(asked.specs)], asked.images)
+    also = image_scores_of(runs[: len(asked.specs)], asked.images)
     if options.convergence:
         from dbviz.scores import convergence
 
@@ -154,7 +158,7 @@ def _maps(
     return kept_maps(named, planes, out, parts, resolution=resolution, margin=options.margin, device=options.device)
 
 
-def _planes(options: ScoreOptions, images: "Images", count: int, first: "Run") -> "PlaneSet":
+def _planes(options: ScoreOptions, images: "Images", count: int, runs: Sequence["Run"]) -> "PlaneSet":
     from dbviz.regions import draw_planes
     from dbviz.regions.off_manifold import (
         adversarial_direction,
@@ -165,29 +169,12 @@ def _planes(options: ScoreOptions, images: "Images", count: int, first: "Run") -
 
     corners, seed = images.split(options.split), options.triplet_seed
     if options.planes == "triplet":
-        return draw_planes(corners, count, seed=seed, one_class=options.corners == "one-class")
+        among = None if options.among == "all" else _labelled(runs, options.among == "mislabelled", len(corners))
+        return draw_planes(corners, count, seed=seed, one_class=options.corners == "one-class", among=among)
     if options.planes == "around":
-        direction = adversarial_direction(first.model()) if options.direction == "adversarial" else None
+        direction = adversarial_direction(runs[0].model()) if options.direction == "adversarial" else None
         return draw_planes_around(corners, count, seed=seed, direction=direction)
     return {"noise": draw_noise_planes, "shuffled": draw_shuffled_planes}[options.planes](corners, count, seed=seed)
-
-
-def _on_test_images(runs: Sequence["Run"], images: "Images") -> dict[str, Any]:
-    """Accuracy, churn and divergence of each network, by the name of the score."""
-    import numpy as np
-
-    from dbviz.naming import network_names
-    from dbviz.scores import image_scores
-
-    by_network: dict[str, list[Run]] = {}
-    for name, run in zip(network_names([run.spec for run in runs]), runs, strict=True):
-        by_network.setdefault(name, []).append(run)
-    found: dict[str, Any] = {}
-    for name, alike in by_network.items():
-        logits = np.stack([run.test_logits().numpy() for run in alike])
-        for score, estimate in image_scores(logits, images.test.labels).items():
-            found.setdefault(score, {})[name] = estimate
-    return found
 
 
 def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> dict[str, Any]:
@@ -212,16 +199,29 @@ def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> 
     return found
 
 
+def _labelled(runs: Sequence["Run"], wrong: bool, images: int) -> Any:
+    """Which training images the first run with label noise was given a wrong label for, or a right one."""
+    import numpy as np
+
+    noisy = [labels for run in runs if (labels := run.training_labels()) is not None]
+    if not noisy:
+        raise InputError("no network is trained with label noise: --among needs a --label-noise above 0")
+    chosen = np.zeros(images, bool)
+    flags = noisy[0][1].numpy()
+    chosen[: len(flags)] = flags if wrong else ~flags
+    return chosen
+
+
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     from dbviz.scores import groups
     from dbviz.scores.published import published
-    from dbviz.scores.tables import matrix_frame, scores_frame
+    from dbviz.scores.tables import frame_rows, matrix_frame, scores_frame
 
     on = f"{maps.attrs['dataset']} {maps.attrs['split']}, {maps.sizes['plane']} planes"
     matrix = matrix_frame(summary.matrix, names)
-    print_table(f"Reproducibility, {on}, 95 % intervals over planes and runs", ["", *names], _rows(matrix))
+    print_table(f"Reproducibility, {on}, 95 % intervals over planes and runs", ["", *names], frame_rows(matrix))
     runs = ["runs", *(str(len(found)) for found in groups(maps).values())]
-    rows = [runs, *_rows(scores_frame(summary.scores, names))]
+    rows = [runs, *frame_rows(scores_frame(summary.scores, names))]
     theirs = {name: published(maps.attrs["dataset"], name, name) for name in names}
     if any(theirs.values()):
         ours = summary.scores.get("reproducibility", {})
@@ -230,10 +230,6 @@ def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     print_table("By network, 95 % intervals", ["", *names], rows)
     for note in summary.notes:
         say(f"Note on some intervals: {note}.")
-
-
-def _rows(frame: Any) -> list[list[str]]:
-    return [[str(index), *row] for index, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)]
 
 
 def _shown(value: float | None, sign: str) -> str:

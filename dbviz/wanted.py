@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from dbviz import store
 from dbviz.announcement import announce
 from dbviz.console import output_directory
 from dbviz.images import Images, load_images
+from dbviz.naming import network_names
 from dbviz.options import TrainingOptions
 from dbviz.runs import default_preset, fit_specs, label_noise, make_specs
+from dbviz.scores import Estimate, image_scores
 from dbviz.spec import RunSpec
 from dbviz.store import Run
 from dbviz.training import choose_device
 
-__all__ = ["Wanted", "fit_wanted", "nudged", "wanted"]
+__all__ = ["Wanted", "fit_wanted", "image_scores_of", "nudged", "wanted"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,19 @@ def fit_wanted(asked: Wanted, options: TrainingOptions, *, also: Sequence[RunSpe
 def nudged(specs: Sequence[RunSpec]) -> list[RunSpec]:
     """The same runs from beginnings with one weight multiplied by 1.001."""
     return [dataclasses.replace(spec, seeds=dataclasses.replace(spec.seeds, nudge=0)) for spec in specs]
+
+
+def image_scores_of(runs: Sequence[Run], images: Images) -> dict[str, dict[str, Estimate]]:
+    """Test accuracy, churn and divergence of each network, by the name of the score."""
+    by_network: dict[str, list[Run]] = {}
+    for name, run in zip(network_names([run.spec for run in runs]), runs, strict=True):
+        by_network.setdefault(name, []).append(run)
+    found: dict[str, dict[str, Estimate]] = {}
+    for name, alike in by_network.items():
+        logits = np.stack([run.test_logits().numpy() for run in alike])
+        for score, estimate in image_scores(logits, images.test.labels).items():
+            found.setdefault(score, {})[name] = estimate
+    return found
 
 
 def _resolved(changes: dict[str, Any], images: Images, options: TrainingOptions) -> dict[str, Any]:

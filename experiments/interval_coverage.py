@@ -2,8 +2,8 @@
 
 Runs and triplets are drawn from a known process: run r gives a point of triplet t the class 0 with probability
 sigmoid(m + q_r + d_t), with q the run's quality and d the triplet's ease, both normal, and else any other of ten
-classes. The true reproducibility is the expectation over all of it. Each simulation draws new runs and triplets, makes
-their label maps, and asks whether the interval holds the truth. Two minutes on one core.
+classes. The true reproducibility is the expectation over all of it. Each simulation draws new runs and triplets,
+makes their label maps, and asks whether the interval holds the truth. Two minutes on one core.
 
     python experiments/interval_coverage.py --out experiments/results/interval_coverage.json
 """

@@ -1,9 +1,9 @@
 """Do 95 % intervals of margins hold the true value 95 % of the time, and would those of a plain jackknife?
 
-Margins are drawn from a known process: exp(run + image + direction), each normal with mean 0 and a spread of .1, .5 and
-.4, so that the true median is 1; the search ends at 2, which censors one direction in seven. Each simulation draws new
-runs, images and directions, and asks whether the interval holds the truth. Beside the scores stands the median with
-images left out one by one, which is what `dbviz.scores.margin` says not to do.
+Margins are drawn from a known process: exp(run + image + direction), each normal with mean 0 and a spread of .1, .5
+and .4, so that the true median is 1; the search ends at 2, which censors one direction in seven. Each simulation
+draws new runs, images and directions, and asks whether the interval holds the truth. Beside the scores stands the
+median with images left out one by one, which is what `dbviz.scores.margin` says not to do.
 
     python experiments/margin_coverage.py --out experiments/results/margin_coverage.json
 """

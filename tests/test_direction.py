@@ -21,6 +21,7 @@ LINE = [
     ["scores"],
     ["sweeps"],
     ["figures"],
+    ["benchmarks"],
     ["console", "options"],
     ["announcement", "kept_maps", "reports", "wanted"],
     ["commands"],

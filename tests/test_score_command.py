@@ -13,6 +13,7 @@ import pytest
 from dbviz import regions, runs
 from dbviz.score import main
 from dbviz.scores import agreement, fragmentation, networks, reproducibility_matrix
+from dbviz.store import load_tensors
 
 TRAINING = ["--dataset", "shapes", "--train-size", "64", "--epochs", "1", "--width", "16", "--device", "cpu"]
 PLANES = ["--triplets", "4", "--resolution", "6"]
@@ -151,6 +152,16 @@ def test_planes_go_through_triplets_of_one_class():
     assert all(len(set(labels)) == 1 for labels in regions.load(path).triplet_label.values)
 
 
+@pytest.mark.parametrize(("among", "wrong"), [("mislabelled", True), ("correct", False)])
+def test_planes_go_through_mislabelled_training_images(among, wrong, shared_home):
+    noisy = ["--label-noise", "0.3", "--split", "train", "--among", among]
+    assert main([*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", *noisy]) == 0
+    (path,) = Path("scores").glob("*.nc")
+    triplets = regions.load(path).triplet.values
+    for labels in shared_home.glob("*/labels.safetensors"):
+        assert (load_tensors(labels)[0]["mislabelled"].numpy()[triplets] == wrong).all()
+
+
 def changed(scored: Path, **attributes) -> None:
     maps = regions.load(scored)
     regions.save(maps.isel(model=slice(2)), "a.nc")
@@ -185,6 +196,7 @@ def test_maps_that_do_not_belong_together_are_refused(scored, capsys, attributes
         ([*TRAINING, "--seeds", "0"], "two runs"),
         ([*TRAINING, "--resolution", "1"], "resolution is 1"),
         ([*TRAINING, "--seeds", "0-1", "--half-width", "0.1"], "at least three --seeds"),
+        ([*TRAINING, "--among", "correct"], "--among goes with --label-noise"),
         (["a.nc", "--floor"], "leave them out where FILEs are scored"),
         ([*TRAINING, "--mode", "distil-soft"], "distillation needs a teacher"),
         ([*TRAINING, "--teacher", "some"], "goes with --mode distil-soft"),

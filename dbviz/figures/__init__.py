@@ -8,6 +8,7 @@ from dbviz.figures.palette import PALETTES, class_colours
 from dbviz.figures.region_grid import plot_region_grid
 from dbviz.figures.regions import RegionDisplay
 from dbviz.figures.saving import FORMATS, save_figure
+from dbviz.figures.speed import plot_growth, plot_rates
 
 __all__ = [
     "FORMATS",
@@ -19,7 +20,9 @@ __all__ = [
     "plot_distributions",
     "plot_estimates",
     "plot_extremes",
+    "plot_growth",
     "plot_matrix",
+    "plot_rates",
     "plot_region_grid",
     "plot_scores",
     "plot_sweep",

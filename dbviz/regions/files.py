@@ -18,7 +18,7 @@ from dbviz.store import write_whole
 
 __all__ = ["combine", "load", "load_if_equal", "save"]
 
-_BY_MODEL = ("specs", "weights")
+_BY_MODEL = ("specs", "weights", "evaluation")
 """Attributes that hold a JSON object with an entry a model."""
 _VARIABLES = {"labels": ("model", "plane", "row", "column"), "evaluated": ("model", "plane")}
 
@@ -88,7 +88,8 @@ def combine(maps: Sequence[xr.Dataset]) -> xr.Dataset:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"model {repeated[0]} is in two of the files: give each model once")
     merged = {
-        name: json.dumps({k: v for m in maps for k, v in json.loads(m.attrs[name]).items()}) for name in _BY_MODEL
+        name: json.dumps({k: v for m in maps for k, v in json.loads(m.attrs.get(name, "{}")).items()})
+        for name in _BY_MODEL
     }
     together = xr.concat(
         list(maps), dim="model", data_vars="minimal", coords="minimal", compat="override", join="override"

@@ -13,7 +13,16 @@ from dbviz import store
 from dbviz.errors import InputError
 from dbviz.store import Run
 
-__all__ = ["Model", "checked_logits", "device_of", "model_coordinates", "model_provenance", "named_models"]
+__all__ = [
+    "Model",
+    "checked_logits",
+    "device_of",
+    "finite_logits",
+    "model_coordinates",
+    "model_provenance",
+    "named_models",
+    "shaped_logits",
+]
 
 Model = Run | Callable[[Tensor], Tensor]
 """A trained run, any module, or any function from images (n, c, h, w) to logits (n, k)."""
@@ -48,21 +57,37 @@ def device_of(model: Callable[[Tensor], Tensor], otherwise: torch.device) -> tor
     return otherwise if parameter is None else parameter.device
 
 
-def checked_logits(logits: Tensor, name: str, count: int) -> Float32[Tensor, "n k"]:
+def checked_logits(logits: Any, name: str, count: int) -> Float32[Tensor, "n k"]:
     """The outputs of the model called `name` for `count` images, in single precision.
 
     Raises:
         InputError: they are not of shape (count, k), or not finite.
     """
+    return finite_logits(shaped_logits(logits, name, count), name, count)
+
+
+def shaped_logits(logits: Any, name: str, count: int) -> Float32[Tensor, "n k"]:
+    """The outputs of the model called `name` for `count` images, if they are logits, in single precision.
+
+    Raises:
+        InputError: they are not of shape (count, k).
+    """
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError(f"{name} gives {shape} for {count} images: it must give logits of shape ({count}, classes)")
+    return logits.float()
+
+
+def finite_logits(logits: Float32[Tensor, "n k"], name: str, count: int) -> Float32[Tensor, "n k"]:
+    """The logits, if none is infinite or no number; `count` is the number of points that they are a part of.
+
+    Raises:
+        InputError: some are not finite.
+    """
     bad = ~torch.isfinite(logits).all(1)
     if bad.any():
-        raise InputError(
-            f"{name} gives logits that are not finite at {float(bad.float().mean()):.1%} of {count} points"
-        )
-    return logits.float()
+        raise InputError(f"{name} gives logits that are not finite at {float(bad.sum()) / count:.1%} of {count} points")
+    return logits
 
 
 def model_coordinates(named: Mapping[str, Model]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dbviz.scores.published import published
 
 __all__ = [
     "estimate_fields",
+    "frame_rows",
     "matrix_csv",
     "matrix_frame",
     "matrix_latex",
@@ -34,6 +35,11 @@ def scores_frame(scores: Scores, names: Sequence[str]) -> pd.DataFrame:
     """`0.83 [0.82, 0.84]` for each score (rows) of each network (columns); empty where it has none."""
     cells = [[str(found[name]) if name in found else "" for name in names] for found in scores.values()]
     return pd.DataFrame(cells, index=pd.Index(list(scores)), columns=pd.Index(names))
+
+
+def frame_rows(frame: pd.DataFrame) -> list[list[str]]:
+    """The rows of a table of texts, each behind its name."""
+    return [[str(name), *row] for name, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)]
 
 
 def matrix_csv(matrix: Matrix, names: Sequence[str], dataset: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from dbviz.errors import InputError, unknown_name
 from dbviz.spec import Precision
 
-__all__ = ["choose_device", "default_precision", "evaluation_batch", "kernels"]
+__all__ = ["choose_device", "default_precision", "evaluation_batch", "full_precision", "kernels"]
 
 _filling: Any = torch.utils.deterministic
 
@@ -74,3 +74,18 @@ def kernels(*, deterministic: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         _filling.fill_uninitialized_memory = before[2]
         torch.backends.cudnn.benchmark = before[3]
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Within the block fp32 on CUDA means fp32: convolutions and products are not computed in TF32."""
+    cudnn: Any = torch.backends.cudnn
+    kinds: list[Any] = [cudnn.conv, torch.backends.cuda.matmul]
+    before = [kind.fp32_precision for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.fp32_precision = "ieee"
+        yield
+    finally:
+        for kind, precision in zip(kinds, before, strict=True):
+            kind.fp32_precision = precision

@@ -15,7 +15,8 @@ from dbviz import fit
 from dbviz.errors import InputError
 from dbviz.images import Images
 from dbviz.models import initialize
-from dbviz.regions import Plane, PlaneSet, sample
+from dbviz.regions import Plane, PlaneSet, calibration, sample, sampling
+from dbviz.regions.sampling import cost
 from dbviz.store import Run
 
 
@@ -179,6 +180,88 @@ def test_memory_holds_one_tile_whatever_the_resolution():
     sizes.clear()
     sample(counting, flat_plane(), resolution=400, batch_size=100_000)
     assert max(sizes) == 100_000
+
+
+@pytest.fixture
+def always_fast(monkeypatch):
+    """Makes sampling use a bf16 form of every network, however few the points and however the clock ran."""
+    monkeypatch.setattr(sampling, "_FEWEST", 0)
+    monkeypatch.setattr(calibration, "_WORTH", math.inf)
+    monkeypatch.setattr(calibration, "_ENOUGH", math.inf)
+    monkeypatch.setattr(calibration, "default_precision", lambda _: "bf16")
+
+
+@pytest.mark.usefixtures("always_fast")
+@pytest.mark.parametrize("refine", [False, True])
+def test_the_fast_path_gives_the_labels_of_plain_fp32(planes, refine):
+    network = small_cnn().eval()
+    fast = sample(network, planes, resolution=50, refine=refine)
+    plain = sample(lambda x: network(x), planes, resolution=50)
+    assert np.array_equal(fast.labels, plain.labels)
+    assert len(np.unique(plain.labels)) >= 3
+    (how,) = json.loads(fast.attrs["evaluation"]).values()
+    assert how["form"].startswith("bf16")
+    assert 0 < how["error"] < how["reach"]
+    assert (fast.reevaluated > 0).all()
+    assert (fast.reevaluated < fast.evaluated).all()
+    assert bool((fast.evaluated < 2500).all()) == refine
+    assert how["caution"] == (0.25 if refine else None)
+
+
+@pytest.mark.usefixtures("always_fast")
+def test_a_reach_that_proves_too_short_is_not_relied_on(planes, monkeypatch):
+    """Measured on half of what the error is, labels would be wrong; the second evaluations show it."""
+    network = small_cnn().eval()
+    monkeypatch.setattr(calibration, "_SAFETY", 0.3)
+    maps = sample(network, planes, resolution=50)
+    (how,) = json.loads(maps.attrs["evaluation"]).values()
+    assert how["form"] == "plain"
+    assert np.array_equal(maps.labels, sample(lambda x: network(x), planes, resolution=50).labels)
+    assert (maps.evaluated.values == 5000).all()
+
+
+@pytest.mark.usefixtures("always_fast")
+def test_confidence_is_that_of_plain_fp32(planes):
+    network = small_cnn().eval()
+    fast, plain = (sample(m, planes, resolution=30, confidence=True) for m in (network, lambda x: network(x)))
+    assert np.allclose(fast.confidence, plain.confidence, atol=1e-6)
+
+
+def test_planes_of_functions_are_refined_together_and_counted(planes):
+    asked: list[int] = []
+
+    def function(x: Tensor) -> Tensor:
+        asked.append(len(x))
+        return x.flatten(1)[:, :700:70]
+
+    maps = sample(function, planes, resolution=64, refine=True)
+    assert sum(asked) == int(maps.evaluated.sum()) < 0.4 * maps.labels.size
+    assert (maps.reevaluated == 0).all()
+    assert np.array_equal(maps.labels, sample(function, planes, resolution=64).labels)
+    alone = sample(function, planes[1], resolution=64, refine=True)
+    assert alone.evaluated.values[0, 0] == maps.evaluated.values[0, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"refine": True, "confidence": True}, "no confidence at the points it left out: give refine=False"),
+        ({"refine": True, "caution": -0.1}, "caution is -0.1: it must be 0 or more"),
+        ({"refine": True, "caution": math.nan}, "caution is nan: it must be 0 or more"),
+    ],
+)
+def test_a_refinement_that_is_none_is_refused(planes, options, message):
+    with pytest.raises(InputError, match=message):
+        sample(small_cnn(), planes, resolution=3, **options)
+
+
+def test_the_cost_of_maps_is_said(planes):
+    maps = sample(small_cnn(), planes, resolution=4)
+    assert cost(maps) == "every point evaluated in plain fp32"
+    maps.evaluated[:] = 8
+    maps.reevaluated[:] = 2
+    assert cost(maps) == "50.0% of the points evaluated, 25.0% of these again in plain fp32"
+    assert cost(maps.drop_vars("reevaluated")) == "50.0% of the points evaluated in plain fp32"
 
 
 def test_modules_are_evaluated_in_evaluation_mode_and_keep_their_own(planes):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dbviz.errors import InputError
-from dbviz.scores import churn, jensen_shannon
+from dbviz.scores import churn, image_scores, jensen_shannon
 
 
 def test_churn_counts_changed_predictions():
@@ -25,3 +25,27 @@ def test_different_lengths_are_refused():
         churn(np.array([0]), np.array([0, 1]))
     with pytest.raises(InputError, match="alike"):
         jensen_shannon(np.ones((1, 1)), np.ones((2, 1)))
+
+
+def test_scores_on_images_by_hand():
+    labels = np.array([0, 1, 2, 3])
+    sure = np.eye(4)[[0, 1, 2, 3]] * 100  # all right
+    half = np.eye(4)[[0, 1, 3, 2]] * 100  # two right, and sure where it differs
+    found = image_scores(np.stack([sure, half]), labels)
+    assert found["test accuracy"].value == 0.75
+    assert found["churn"].value == 0.5
+    assert found["divergence"].value == pytest.approx(0.5)
+    assert found["churn"].runs == (2,)
+
+
+def test_a_single_run_has_an_accuracy_alone():
+    found = image_scores(np.eye(4)[None], np.arange(4))
+    assert {name: e.value for name, e in found.items()} == {"test accuracy": 1.0}
+
+
+def test_the_interval_of_an_accuracy_is_the_binomial_one():
+    rng = np.random.default_rng(0)
+    right = rng.random(10_000) < 0.7
+    logits = np.where(right[:, None], [1.0, 0.0], [0.0, 1.0])[None]
+    found = image_scores(logits, np.zeros(10_000, np.int64))["test accuracy"]
+    assert found.half_width == pytest.approx(1.98 * np.sqrt(0.7 * 0.3 / 10_000), rel=0.2)

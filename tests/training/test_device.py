@@ -1,13 +1,14 @@
 """Devices by name, the precision they are good for, and kernels that are put back."""
 
 import os
+from typing import Any
 
 import pytest
 import torch
 
 from dbviz.errors import InputError
 from dbviz.training import choose_device, default_precision
-from dbviz.training.device import kernels
+from dbviz.training.device import full_precision, kernels
 
 
 @pytest.fixture
@@ -111,3 +112,11 @@ def test_kernels_are_put_back_after_an_error_and_when_nested():
         assert settings() == before
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def test_full_precision_is_asked_for_and_put_back():
+    kinds: list[Any] = [getattr(torch.backends.cudnn, "conv"), torch.backends.cuda.matmul]  # noqa: B009
+    before = [kind.fp32_precision for kind in kinds]
+    with full_precision():
+        assert [kind.fp32_precision for kind in kinds] == ["ieee", "ieee"]
+    assert [kind.fp32_precision for kind in kinds] == before

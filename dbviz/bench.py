@@ -1,0 +1,130 @@
+"""python -m dbviz.bench: how fast this machine samples, trains and scores, against the usual way and the bare net."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from dbviz.console import file_name, output_directory, print_table, run_command, say
+from dbviz.errors import InputError
+from dbviz.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from dbviz.benchmarks import Benchmark
+
+__all__ = ["BenchOptions", "main"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(TrainingOptions):
+    """Times dbviz on this machine, beside the usual way of doing the same and the bare forward pass of the network.
+
+    All in one run, so that the ratios hold for this machine as it is now. Networks that are not trained yet are
+    trained first, as `dbviz.plot` does.
+    """
+
+    what: Annotated[Literal["sampling", "training", "scores"], tyro.conf.Positional]
+    """What to time."""
+    seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0",)
+    """Seeds of the networks; scores need two."""
+    triplets: int = 8
+    """Planes that are sampled."""
+    images: int = 1024
+    """Training images in the epoch that is timed."""
+    compile: bool = True
+    """Also time the bare network compiled, which takes 20 seconds or more to make."""
+    out: Path = Path("experiments/results")
+    """Where the table is written as JSON, and the figure."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; its exit status."""
+    return run_command("python -m dbviz.bench", BenchOptions, _bench, argv)
+
+
+def _bench(options: BenchOptions) -> None:
+    if len(options.arch) != 1:
+        raise InputError(f"{len(options.arch)} architectures given: a benchmark times one (--arch)")
+    if options.triplets < 1 or options.images < 2:
+        raise InputError("a benchmark needs at least one plane (--triplets) and two images (--images)")
+    out = output_directory(options.out)
+
+    from dbviz.environment import environment
+    from dbviz.results import write_result
+    from dbviz.training import choose_device
+
+    device = choose_device(options.device)
+    machine = environment(device)
+    where = machine.get("gpu") or f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores"
+    found = _timed(options, device)
+    _print(found, where)
+    stem = out / file_name(["bench", options.what, options.arch[0], device.type])
+    numbers = {**asdict(found), "rates": {one.way: one.rate for one in found.measured}, "machine": where}
+    paths = [write_result(Path(f"{stem}.json"), numbers, device=device), _draw(found, where, Path(f"{stem}.png"))]
+    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
+
+
+def _timed(options: BenchOptions, device: Any) -> "Benchmark":
+    from dbviz.benchmarks import benchmark_sampling, benchmark_scores, benchmark_training
+    from dbviz.regions import draw_planes
+    from dbviz.wanted import fit_wanted, wanted
+
+    asked = wanted(options)
+    specs, images = asked.specs, asked.images
+    narrow = specs[0].width
+    widths = () if narrow is None else (narrow // 4, narrow // 2, narrow)
+    widths = widths if widths and options.arch[0].startswith(("resnet", "vgg", "densenet")) and widths[0] else ()
+    if options.what == "training":
+        return benchmark_training(specs[0], images, device, train_size=options.images, widths=widths)
+    runs = fit_wanted(asked, options)
+    planes = draw_planes(images.test, options.triplets)
+    if options.what == "scores":
+        if len(runs) < 2 or options.triplets < 2:
+            raise InputError("scores need at least two runs (--seeds 0 1) and two planes (--triplets)")
+        return benchmark_scores(runs, planes, device, compile=options.compile)
+    return benchmark_sampling(runs[0], planes, device, widths=widths, compile=options.compile)
+
+
+def _print(found: "Benchmark", where: str) -> None:
+    usual, roof = found.measured[0], found.measured[-1]
+    rows = [
+        [one.way, f"{one.rate:,.0f}", f"{one.rate / usual.rate:.2f} x", f"{one.rate / roof.rate:.2f} x"]
+        for one in found.measured
+    ]
+    print_table(f"{found.title}, on {where}", ["", f"{found.unit}/s", "the usual way", "the bare network"], rows)
+    if found.growth:
+        columns = ["seconds against", *["" for _ in found.growth[0].values], "grows as"]
+        cells = [[g.over, *_steps(g.values, g.seconds), f"its power {g.power:.2f}"] for g in found.growth]
+        print_table("Growth", columns, cells)
+    for note, value in found.notes.items():
+        say(f"{note}: {value if isinstance(value, str | int) else f'{value:.3g}'}")
+
+
+def _steps(values: Sequence[int], seconds: Sequence[float]) -> list[str]:
+    return [f"{value}: {second:.2f} s" for value, second in zip(values, seconds, strict=True)]
+
+
+def _draw(found: "Benchmark", where: str, path: Path) -> Path:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    from dbviz.figures import plot_growth, plot_rates, save_figure
+
+    panels = 2 if found.growth else 1
+    figure, axes = plt.subplots(1, panels, figsize=(5.5 * panels, 3.2), layout="constrained", squeeze=False)
+    plot_rates({one.way: one.rate for one in found.measured}, unit=found.unit, ax=axes[0, 0])
+    if found.growth:
+        plot_growth({g.over: (g.values, g.seconds) for g in found.growth}, ax=axes[0, 1])
+    figure.suptitle(f"{found.title}, on {where}", fontsize=9)
+    saved = save_figure(figure, path)
+    plt.close(figure)
+    return saved
+
+
+if __name__ == "__main__":
+    sys.exit(main())

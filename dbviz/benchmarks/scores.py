@@ -1,0 +1,70 @@
+"""How fast networks are scored: from the networks to the numbers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+
+from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, seconds_of
+from dbviz.benchmarks.roof import bare_forward
+from dbviz.benchmarks.usual import usual_labels
+from dbviz.regions import PlaneSet, sample
+from dbviz.scores import fragmentation, reproducibility_matrix
+from dbviz.store import Run
+
+__all__ = ["benchmark_scores"]
+
+_RESOLUTION, _MARGIN = 50, 0.1
+
+
+def benchmark_scores(
+    runs: Sequence[Run], planes: PlaneSet, device: torch.device, *, usual_points: int = 2500, compile: bool = False
+) -> Benchmark:
+    """Points per second from runs to reproducibility and fragmentation, on scoring grids of 50 x 50 points."""
+    networks = {run.spec.name: run.model(device) for run in runs}
+    first = networks[runs[0].spec.name]
+    points = min(usual_points, _RESOLUTION**2)
+    usual = seconds_of(lambda: usual_labels(first, planes[:1], _RESOLUTION, _MARGIN, points, device), device)
+    found: list[xr.Dataset] = []
+    sampling = seconds_of(lambda: found.append(sample(networks, planes, device=str(device))), device)
+    (maps,) = found
+    scoring = seconds_of(lambda: _scores(maps), device)
+    shape = planes[0].origin.shape
+    return Benchmark(
+        title=f"Scoring {len(runs)} networks ({runs[0].spec.arch}, width {runs[0].spec.width}) on {len(planes)} planes",
+        unit="points",
+        measured=(
+            Measured(way="usual: Dataset of points, DataLoader, fp32 (labels alone)", amount=points, seconds=usual),
+            Measured(way="dbviz.sample and the scores", amount=maps.labels.size, seconds=sampling + scoring),
+            Measured(way="the scores alone, from label maps", amount=maps.labels.size, seconds=scoring),
+            bare_forward(first, (shape[0], shape[1], shape[2]), device, compile=compile),
+        ),
+        growth=_growth(),
+        notes={"share evaluated again in plain fp32": float(maps.reevaluated.sum() / maps.evaluated.sum())},
+    )
+
+
+def _scores(maps: xr.Dataset) -> None:
+    reproducibility_matrix(maps)
+    fragmentation(maps)
+
+
+def _growth() -> tuple[Growth, ...]:
+    """Seconds of the scores alone against the number of planes and of models."""
+    planes, models = (20, 100, 500), (2, 4, 8)
+    cpu = torch.device("cpu")
+    over_planes = [seconds_of(lambda n=n: _scores(_random_maps(4, n)), cpu) for n in planes]
+    over_models = [seconds_of(lambda n=n: _scores(_random_maps(n, 100)), cpu) for n in models]
+    return (
+        Growth(over="planes, scores alone", values=planes, seconds=tuple(over_planes)),
+        Growth(over="models, scores alone", values=models, seconds=tuple(over_models)),
+    )
+
+
+def _random_maps(models: int, planes: int) -> xr.Dataset:
+    """Label maps in patches of 5 x 5 points, of one architecture."""
+    coarse = np.random.default_rng(0).integers(0, 10, (models, planes, _RESOLUTION // 5, _RESOLUTION // 5))
+    labels = coarse.repeat(5, 2).repeat(5, 3).astype(np.uint8)
+    coordinates = {"arch": ("model", np.full(models, "net")), "seed": ("model", np.arange(models).astype(str))}
+    return xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)}, coordinates)

@@ -1,0 +1,102 @@
+"""On the images, among their shuffled pixels, in noise: Somepalli et al. 2022, Fig. 2 and its section 3.
+
+Their question: is the agreement of networks a matter of the images they were trained on, or of all of space? For each
+kind of plane: a figure of the first seed's regions on one plane, and every score with its interval.
+
+    python experiments/off_manifold.py --preset quick --arch resnet18 vit fcnet --seeds 0-2
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from dbviz.console import output_directory, print_table, run_command, say
+from dbviz.figures import RegionDisplay, class_colours, save_figure
+from dbviz.images import ImageSet
+from dbviz.kept_maps import kept_maps
+from dbviz.options import TrainingOptions
+from dbviz.regions import PlaneSet, draw_planes
+from dbviz.regions.off_manifold import draw_noise_planes, draw_planes_around, draw_shuffled_planes
+from dbviz.reports import summary_numbers
+from dbviz.results import write_result
+from dbviz.scores import groups, summarise
+from dbviz.scores.tables import frame_rows
+from dbviz.store import write_whole
+from dbviz.wanted import fit_wanted, wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(TrainingOptions):
+    """Scores networks on planes through images, around one image, through shuffled images and through noise."""
+
+    arch: tuple[str, ...] = ("resnet18", "vit", "fcnet")
+    triplets: int = 100
+    """How many planes of each kind."""
+    triplet_seed: int = 0
+    """Which planes are drawn."""
+    out: Path = Path("experiments/results")
+
+
+def planes_of(kind: str, images: ImageSet, options: Options) -> PlaneSet:
+    draw = {
+        "images": draw_planes,
+        "one class": lambda *a, **k: draw_planes(*a, **k, one_class=True),
+        "around": draw_planes_around,
+        "shuffled": draw_shuffled_planes,
+        "noise": draw_noise_planes,
+    }[kind]
+    return draw(images, options.triplets, seed=options.triplet_seed)
+
+
+def main(options: Options) -> None:
+    out = output_directory(options.out)
+    asked = wanted(options)
+    runs = {run.spec.name: run for run in fit_wanted(asked, options)}
+    table, drawn, numbers, written = {}, {}, {}, []
+    for kind in ("images", "one class", "around", "shuffled", "noise"):
+        planes = planes_of(kind, asked.images.test, options)
+        parts = ["off_manifold", kind, asked.images.name, asked.preset, str(len(planes))]
+        maps, path = kept_maps(runs, planes, out, parts, resolution=50, margin=0.1, device=options.device)
+        summary = summarise(maps)
+        for score in ("reproducibility", "beyond chance (kappa)", "fragments of a plane"):
+            table[f"{kind}: {score}"] = {name: str(e) for name, e in summary.scores.get(score, {}).items()}
+        drawn[kind], numbers[kind] = maps, summary_numbers(maps, summary)
+        written.append(path)
+    frame = pd.DataFrame.from_dict(table, orient="index").fillna("")
+    print_table("On and off the images, 95 % intervals", ["", *frame.columns], frame_rows(frame))
+    stem = out / f"off_manifold-{asked.images.name}-{asked.preset}-{len(planes)}"
+    written.append(save_figure(side_by_side(drawn), Path(f"{stem}.png")))
+    written.append(write_result(Path(f"{stem}.json"), {"by_kind": numbers}, device=asked.device))
+    written.append(Path(f"{stem}.csv"))
+    write_whole(written[-1], frame.to_csv(index_label="planes: score").encode())
+    say("\n".join(["Written:", *(f"  {path}" for path in written)]))
+
+
+def side_by_side(drawn: dict[str, xr.Dataset]) -> Figure:
+    """Each network's first run (columns) on the first plane of each kind (rows)."""
+    first = {name: int(runs[0]) for name, runs in groups(next(iter(drawn.values()))).items()}
+    size = (1.7 * len(first) + 0.6, 1.75 * len(drawn) + 0.6)
+    figure, axes = plt.subplots(len(drawn), len(first), squeeze=False, figsize=size, layout="constrained")
+    for row, (kind, maps) in enumerate(drawn.items()):
+        display = RegionDisplay.from_maps(maps.isel(plane=0, model=list(first.values()))).plot(axes[row])
+        axes[row, 0].set_ylabel(kind, fontsize=8)
+        for column, name in enumerate(first):
+            axes[row, column].set_title(name if row == 0 else "", fontsize=8)
+    figure.supxlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
+    figure.supylabel("distance across it", fontsize=7)
+    names = display.class_names
+    patches = [Patch(color=colour, label=name) for colour, name in zip(class_colours(len(names)), names, strict=True)]
+    figure.legend(handles=patches, loc="outside lower center", ncols=5, fontsize=7, frameon=False, handlelength=1)
+    return figure
+
+
+if __name__ == "__main__":
+    mpl.use("agg")
+    sys.exit(run_command("python experiments/off_manifold.py", Options, main))

@@ -1,0 +1,84 @@
+"""Networks in label maps: told apart by their specs, and by their names where there are none."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from dbviz.scores import fragmentation, groups, instability_floor, networks, nudged, reproducibility_matrix, summarise
+from dbviz.spec import Recipe, RunSpec, Seeds
+
+RNG = np.random.default_rng(0)
+
+
+def spec(optimizer: str = "sgd", seed: int = 0, nudge: int | None = None) -> RunSpec:
+    recipe = dataclasses.replace(Recipe(epochs=1, learning_rate=0.1), optimizer=optimizer)
+    return RunSpec(
+        dataset="shapes", arch="vit", recipe=recipe, seeds=Seeds(init=seed, order=seed, augment=seed, nudge=nudge)
+    )
+
+
+def maps_of(specs: list[RunSpec], labels: np.ndarray) -> xr.Dataset:
+    """Label maps (model, plane, row, column) with what the scores read of a real stack."""
+    planes, rows, columns = labels.shape[1:]
+    names = [one.name for one in specs]
+    coordinates = {
+        "model": names,
+        "arch": ("model", [one.arch for one in specs]),
+        "seed": ("model", [str(one.seeds) for one in specs]),
+        "anchors": (("plane", "corner", "axis"), np.tile([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], (planes, 1, 1))),
+        "a": (("plane", "column"), np.tile(np.linspace(0, 1, columns), (planes, 1))),
+        "b": (("plane", "row"), np.tile(np.linspace(0, 1, rows), (planes, 1))),
+    }
+    stored = {name: one.to_dict() for name, one in zip(names, specs, strict=True)}
+    variables = {"labels": (("model", "plane", "row", "column"), labels)}
+    return xr.Dataset(variables, coordinates, {"specs": json.dumps(stored), "dataset": "shapes"})
+
+
+def random_maps(specs: list[RunSpec], planes: int = 4) -> xr.Dataset:
+    return maps_of(specs, RNG.integers(0, 3, (len(specs), planes, 5, 5)).astype(np.uint8))
+
+
+def test_runs_of_two_optimizers_are_two_networks():
+    maps = random_maps([spec("sgd", 0), spec("sam", 0), spec("sgd", 1), spec("sam", 1)])
+    assert networks(maps) == ["vit sgd", "vit sam", "vit sgd", "vit sam"]
+    assert {name: runs.tolist() for name, runs in groups(maps).items()} == {"vit sgd": [0, 2], "vit sam": [1, 3]}
+    assert set(reproducibility_matrix(maps)) == {(a, b) for a in groups(maps) for b in groups(maps)}
+
+
+def test_selecting_runs_of_one_optimizer_leaves_the_architecture_as_their_name():
+    maps = random_maps([spec("sgd", 0), spec("sam", 0), spec("sgd", 1)])
+    assert networks(maps.isel(model=[0, 2])) == ["vit", "vit"]
+    assert networks(maps.isel(model=0)) == ["vit"]
+
+
+def test_a_model_without_a_spec_goes_by_its_name():
+    maps = random_maps([spec("sgd", 0), spec("sgd", 1)])
+    maps = maps.assign_coords(arch=("model", ["mine", "vit"])).assign_attrs(
+        specs=json.dumps({str(maps.model.values[1]): spec("sgd", 1).to_dict()})
+    )
+    assert networks(maps) == ["mine", "vit"]
+
+
+def test_the_floor_is_the_agreement_of_siblings_and_of_nothing_else():
+    labels = np.zeros((4, 3, 2, 5), np.uint8)
+    labels[1] = 9  # another seed: not compared with the first
+    labels[2, :, 0, 0] = 1  # the sibling of run 0 differs in one point of ten
+    labels[3] = 9
+    labels[3, :, :, :2] = 1  # that of run 1 in four
+    maps = maps_of([spec(seed=0), spec(seed=1), spec(seed=0, nudge=0), spec(seed=1, nudge=0)], labels)
+    assert nudged(maps).tolist() == [False, False, True, True]
+    floor = instability_floor(maps)["vit"]
+    assert floor.value == pytest.approx((0.9 + 0.6) / 2)
+    assert floor.runs == (2,)
+
+
+def test_nudged_runs_count_for_the_floor_alone():
+    specs = [spec(seed=0), spec(seed=1), spec(seed=0, nudge=0), spec(seed=1, nudge=0)]
+    maps = random_maps(specs)
+    found, plain = summarise(maps), summarise(maps.isel(model=[0, 1]))
+    assert {pair: str(e) for pair, e in found.matrix.items()} == {pair: str(e) for pair, e in plain.matrix.items()}
+    assert set(found.scores) - set(plain.scores) == {"instability floor"}
+    assert found.scores["fragments of a plane"] == fragmentation(maps.isel(model=[0, 1]))
