@@ -180,3 +180,13 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path):
     assert f"{len(done)} ready, {8 - len(done)} to do" in again.stdout
     assert len(list(home.glob("*/measured-*"))) == 8
     assert {path: path.stat().st_mtime_ns for path in done} == done
+
+
+def test_a_sweep_of_failures_alone_leaves_their_record(capsys):
+    mlp = shlex.split("--arch mlp --widths 4 --label-noise 0 --train-size 32 --epochs 2 --margin-images 0")
+    assert main([*TINY, *mlp, "--sweep", "recipe.learning_rate=1e30"]) == 1
+    assert "2 of 2 runs failed" in capsys.readouterr().err
+    found = numbers()
+    assert found["curves"] == []
+    assert len(found["failed"]) == 2
+    assert "diverged in epoch" in found["failed"][0]["error"]
