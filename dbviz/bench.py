@@ -50,6 +50,8 @@ def _bench(options: BenchOptions) -> None:
         raise InputError(f"{len(options.arch)} architectures given: a benchmark times one (--arch)")
     if options.triplets < 1 or options.images < 2:
         raise InputError("a benchmark needs at least one plane (--triplets) and two images (--images)")
+    if options.what == "scores" and (len(options.run_seeds()) < 2 or options.triplets < 2):
+        raise InputError("scores need at least two runs (--seeds 0 1) and two planes (--triplets)")
     out = output_directory(options.out)
 
     from dbviz.environment import environment
@@ -82,8 +84,6 @@ def _timed(options: BenchOptions, device: Any) -> "Benchmark":
     runs = fit_wanted(asked, options)
     planes = draw_planes(images.test, options.triplets)
     if options.what == "scores":
-        if len(runs) < 2 or options.triplets < 2:
-            raise InputError("scores need at least two runs (--seeds 0 1) and two planes (--triplets)")
         return benchmark_scores(runs, planes, device, compile=options.compile)
     return benchmark_sampling(runs[0], planes, device, widths=widths, compile=options.compile)
 

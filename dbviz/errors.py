@@ -1,9 +1,9 @@
 """What a user can get wrong, said in one line."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["InputError", "RunsFailed", "TrainingDiverged", "unknown_name"]
+__all__ = ["InputError", "NotFiniteError", "RunsFailed", "TrainingDiverged", "unknown_name"]
 
 
 class InputError(ValueError):
@@ -11,6 +11,16 @@ class InputError(ValueError):
 
     Commands print it and end with exit status 2; in Python it is an ordinary `ValueError`.
     """
+
+
+class NotFiniteError(InputError):
+    """A network's outputs are infinite or no number at some of the points it was asked about."""
+
+    def __init__(self, name: str, places: Sequence[int], count: int, of: str = "points") -> None:
+        """`places` among the `count` points that were asked about; `of` says which points these are."""
+        share = len(places) / count
+        super().__init__(f"{name} gives logits that are not finite at {share:.1%} of {count} {of}")
+        self.name, self.places = name, places
 
 
 class TrainingDiverged(RuntimeError):

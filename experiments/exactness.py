@@ -40,7 +40,10 @@ class Options:
 
 def main(options: Options) -> None:
     planes = dbviz.draw_planes(dbviz.load_images("cifar10").test, options.triplets, seed=1)
-    found = {arch: compare(arch, planes, options) for arch in options.arch}
+    found = {}
+    for arch in options.arch:
+        found[arch] = compare(arch, planes, options)
+        write_result(options.out, {"architectures": found})  # after each, since it takes long
     columns = ["architecture", "width", "test accuracy", "form", "labels", "different", "again in fp32", "speed"]
     rows = [
         [
@@ -56,7 +59,7 @@ def main(options: Options) -> None:
         for arch, one in found.items()
     ]
     print_table("Labels against plain fp32", columns, rows)
-    say(f"Numbers: {write_result(options.out, {'architectures': found})}")
+    say(f"Numbers: {options.out}")
 
 
 def compare(arch: str, planes: dbviz.PlaneSet, options: Options) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class Measured:
     """One way of doing a benchmark's work."""
 
     way: str
-    amount: float
+    amount: int
     """How much of the benchmark's unit was done."""
     seconds: float
 

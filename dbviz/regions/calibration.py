@@ -7,6 +7,7 @@ standard deviations; a label that is wrong and not noticed then takes an error o
 Axes: n points, c channels, h rows, w columns, k classes.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -144,6 +145,7 @@ def compiled(forward: Forward, device: torch.device) -> Forward:
 
     On CUDA it is recorded as a graph, so that the host launches a batch in one call (not measured yet).
     """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
     if device.type == "cuda":
         return torch.compile(forward, dynamic=False, mode="reduce-overhead")
     return torch.compile(forward, dynamic=False, options={"freezing": True})

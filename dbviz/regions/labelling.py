@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
+from dbviz.errors import NotFiniteError
 from dbviz.progress import Advance
 from dbviz.regions.grid import Grid
 from dbviz.regions.predictor import Labelled, Predictor, label
@@ -79,7 +80,7 @@ def label_every_point(
     for points in _stretches(np.arange(grid.planes * grid.points), max(p.batch for p in predictors)):
         images = grid.images(points)
         for model, predictor in enumerate(predictors):
-            maps.note(model, grid, points, label(predictor, images))
+            maps.note(model, grid, points, _labelled(predictor, images, grid, points))
             advance(float(len(points)), "sampling")
     return maps
 
@@ -112,10 +113,22 @@ def _ask(
     """The logits at some points, noted in `maps`."""
     found: list[Tensor] = []
     for stretch in _stretches(points, predictor.batch):
-        labelled = label(predictor, grid.images(stretch))
+        labelled = _labelled(predictor, grid.images(stretch), grid, stretch)
         maps.note(model, grid, stretch, labelled)
         found.append(labelled.logits)
     return torch.cat(found).cpu().numpy()
+
+
+def _labelled(predictor: Predictor, images: Tensor, grid: Grid, points: Int64[np.ndarray, " n"]) -> Labelled:
+    """`label`, whose error names the plane and the share of its points asked about."""
+    try:
+        return label(predictor, images)
+    except NotFiniteError as error:
+        planes = points // grid.points
+        plane = int(planes[error.places[0]])
+        places = [place for place in error.places if planes[place] == plane]
+        count = int((planes == plane).sum())
+        raise NotFiniteError(error.name, places, count, f"points of plane {plane}") from None
 
 
 def _stretches(points: Int64[np.ndarray, " n"], batch: int) -> Iterator[Int64[np.ndarray, " m"]]:

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from dbviz import store
-from dbviz.errors import InputError
+from dbviz.errors import InputError, NotFiniteError
 from dbviz.store import Run
 
 __all__ = [
     "Model",
+    "check_finite",
     "checked_logits",
     "device_of",
-    "finite_logits",
     "model_coordinates",
     "model_provenance",
     "named_models",
@@ -63,7 +63,9 @@ def checked_logits(logits: Any, name: str, count: int) -> Float32[Tensor, "n k"]
     Raises:
         InputError: they are not of shape (count, k), or not finite.
     """
-    return finite_logits(shaped_logits(logits, name, count), name, count)
+    shaped = shaped_logits(logits, name, count)
+    check_finite(shaped, torch.arange(count), name, count)
+    return shaped
 
 
 def shaped_logits(logits: Any, name: str, count: int) -> Float32[Tensor, "n k"]:
@@ -78,16 +80,15 @@ def shaped_logits(logits: Any, name: str, count: int) -> Float32[Tensor, "n k"]:
     return logits.float()
 
 
-def finite_logits(logits: Float32[Tensor, "n k"], name: str, count: int) -> Float32[Tensor, "n k"]:
-    """The logits, if none is infinite or no number; `count` is the number of points that they are a part of.
+def check_finite(logits: Float32[Tensor, "n k"], places: Int64[Tensor, " n"], name: str, count: int) -> None:
+    """Checks the logits of some of `count` points, those at `places`.
 
     Raises:
-        InputError: some are not finite.
+        NotFiniteError: some are infinite or no number.
     """
     bad = ~torch.isfinite(logits).all(1)
     if bad.any():
-        raise InputError(f"{name} gives logits that are not finite at {float(bad.sum()) / count:.1%} of {count} points")
-    return logits
+        raise NotFiniteError(name, places.to(bad.device)[bad].tolist(), count)
 
 
 def model_coordinates(named: Mapping[str, Model]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from dbviz.errors import InputError
-from dbviz.regions.models import device_of, finite_logits, shaped_logits
+from dbviz.regions.models import check_finite, device_of, shaped_logits
 from dbviz.training.device import evaluation_batch
 
 __all__ = [
@@ -89,18 +89,20 @@ def label(predictor: Predictor, images: Float32[Tensor, "n c h w"]) -> Labelled:
     """The logits whose largest gives each image's label. The host waits for the device once.
 
     Raises:
-        InputError: the outputs are not finite, or not (n, k) with at most 256 classes.
+        InputError: the outputs are not finite (`NotFiniteError`), or not (n, k) with at most 256 classes.
     """
     images = images.to(predictor.device)
     if predictor.fast is None:
         logits = plain_logits(predictor, images)
-        return Labelled(finite_logits(logits, predictor.name, len(images)), torch.empty(0, dtype=torch.int64))
+        check_finite(logits, torch.arange(len(images)), predictor.name, len(images))
+        return Labelled(logits, torch.empty(0, dtype=torch.int64))
     logits = fast_logits(predictor.fast, images, predictor.batch)
     sure = torch.isfinite(logits).all(1) & (lead(logits) > predictor.fast.reach)
     again = (~sure).nonzero()[:, 0]
     if not len(again):
         return Labelled(logits, again)
-    exact = finite_logits(plain_logits(predictor, images[again]), predictor.name, len(images))
+    exact = plain_logits(predictor, images[again])
+    check_finite(exact, again, predictor.name, len(images))
     error = float(errors(logits[again], exact).amax())
     logits[again] = exact
     return Labelled(logits, again, error)

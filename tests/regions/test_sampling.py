@@ -310,8 +310,21 @@ def test_logits_that_are_not_finite_are_named(bad):
         return torch.where(x[:, 1:2, 0, 0] > 1.9, bad, x.flatten(1))
 
     # the last of five rows
-    with pytest.raises(InputError, match=r"net gives logits that are not finite at 20.0% of 25 points"):
+    with pytest.raises(InputError, match=r"net gives logits that are not finite at 20.0% of 25 points of plane 0"):
         sample({"net": broken}, flat_plane(), resolution=5, margin=0.0)
+
+
+def test_the_plane_of_logits_that_are_not_finite_is_named():
+    near = flat_plane()
+    far = Plane(near.origin + 100, near.u, near.v, near.anchors)
+    none = np.full((2, 3), -1, np.int64)
+    planes = PlaneSet((near, far), none, none, dataset="", split="", class_names=())
+
+    def broken(x: Tensor) -> Tensor:
+        return torch.where(x[:, 1:2, 0, 0] > 101.9, float("nan"), x.flatten(1))
+
+    with pytest.raises(InputError, match=r"net gives logits that are not finite at 20.0% of 25 points of plane 1"):
+        sample({"net": broken}, planes, resolution=5, margin=0.0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""Refined label maps against dense ones as a function of the caution, on trained networks.
+
+The logits of every point are computed once; refinement then asks that table instead of the network, with one caution
+after the other. The last network is trained on labels a fifth of which are wrong, which makes its regions fragmented.
+Counted are labels that differ from the dense map, and the share of points asked for. Expected: some ten minutes on one
+core of an AMD EPYC, once the networks are trained.
+
+    python experiments/refinement_error.py --out experiments/results/refinement_error.json
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+
+import dbviz
+from dbviz.console import print_table, say
+from dbviz.regions.calibration import calibrated
+from dbviz.regions.grid import Grid
+from dbviz.regions.predictor import label, plain_predictor
+from dbviz.regions.refinement import refined
+from dbviz.results import write_result
+from dbviz.scores.fragmentation import fragments
+from dbviz.training.evaluation import evaluating
+
+CAUTIONS = (0.0, 0.1, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Measures what refinement overlooks."""
+
+    arch: tuple[str, ...] = ("resnet18", "vit", "fcnet")
+    triplets: int = 2
+    resolution: int = 160
+    margin: float = 0.5
+    noise: float = 0.2
+    """Share of wrong labels that the last network, a narrow resnet18, is trained on."""
+    home: Path = Path("runs")
+    out: Path = Path("experiments/results/refinement_error.json")
+
+
+def main(options: Options) -> None:
+    images = dbviz.load_images("cifar10")
+    planes = dbviz.draw_planes(images.test, options.triplets, seed=0)
+    fit: dict[str, Any] = {"preset": "quick", "home": options.home, "progress": False, "device": "cpu"}
+    runs = {arch: dbviz.fit(arch, **fit)[0] for arch in options.arch}
+    noisy = with_wrong_labels(images, options.noise)
+    narrow: dict[str, Any] = {"width": 8, "train_size": 4000, "epochs": 12, "augmentation": "none"}
+    runs[f"resnet18, {options.noise:.0%} noise"] = dbviz.fit("resnet18", dataset=noisy, **fit, **narrow)[0]
+    found = {name: errors(run, planes, options) for name, run in runs.items()}
+    columns = ["network", "test accuracy", "fragments", *(f"caution {caution:g}" for caution in CAUTIONS)]
+    rows = [
+        [name, f"{one['test_accuracy']:.1%}", f"{one['fragments']:.0f}", *(cell(one, c) for c in CAUTIONS)]
+        for name, one in found.items()
+    ]
+    print_table("Labels that differ, of the share of points evaluated", columns, rows)
+    say(f"Numbers: {write_result(options.out, {'networks': found, 'points': planes_points(options)})}")
+
+
+def planes_points(options: Options) -> int:
+    return options.triplets * options.resolution**2
+
+
+def cell(one: dict[str, Any], caution: float) -> str:
+    at = one["cautions"][str(caution)]
+    return f"{at['different']} ({at['evaluated']:.1%})"
+
+
+def with_wrong_labels(images: dbviz.Images, share: float) -> dbviz.Images:
+    """The images with a share of the training labels replaced by another class, each as likely."""
+    rng = np.random.default_rng(0)
+    labels, count = images.train.labels.copy(), len(images.class_names)
+    wrong = rng.random(len(labels)) < share
+    labels[wrong] = (labels[wrong] + rng.integers(1, count, int(wrong.sum()))) % count
+    pairs = (images.train.pixels, labels), (images.test.pixels, images.test.labels)
+    return dbviz.Images.from_arrays(*pairs, name="noisy", class_names=images.class_names)
+
+
+def errors(run: dbviz.Run, planes: dbviz.PlaneSet, options: Options) -> dict[str, Any]:
+    """For each caution how many labels of refined maps differ from the dense ones, and what share was evaluated."""
+    logits = dense_logits(run, planes, options)
+    side, count = options.resolution, len(planes)
+    truth = logits.argmax(1).reshape(count, side, side).astype(np.uint8)
+    cautions = {}
+    for caution in CAUTIONS:
+        maps = refined(lambda points: logits[points], count, side, caution=caution)
+        different = int((maps.labels != truth).sum())
+        cautions[str(caution)] = {"different": different, "evaluated": float(maps.evaluated.mean())}
+    pieces = float(fragments(truth[None], 8).mean())
+    say(f"{run.spec.name}: {json.dumps(cautions)}")
+    return {"run": run.spec.name, "test_accuracy": run.test_accuracy, "fragments": pieces, "cautions": cautions}
+
+
+def dense_logits(run: dbviz.Run, planes: dbviz.PlaneSet, options: Options) -> np.ndarray:
+    """(point, class), in which every largest logit is that of plain fp32."""
+    cpu = torch.device("cpu")
+    grid = Grid.of(planes.planes, [plane.axes(options.resolution, options.margin) for plane in planes], cpu)
+    network, points = run.model(), np.arange(grid.planes * grid.points)
+    with evaluating(network):
+        sample = np.sort(np.random.default_rng(0).choice(points, 512, replace=False))
+        predictor = calibrated(plain_predictor(run.spec.name, network, cpu), grid.images(sample), len(points))
+        parts = np.array_split(points, -(-len(points) // 1024))
+        return torch.cat([label(predictor, grid.images(part)).logits for part in parts]).numpy()
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

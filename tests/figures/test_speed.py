@@ -1,0 +1,29 @@
+"""Bars and curves are those of the numbers given."""
+
+import matplotlib.pyplot as plt
+import pytest
+
+from dbviz.figures import plot_growth, plot_rates
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def test_a_bar_is_as_long_as_its_rate_and_names_its_ratio():
+    ax = plot_rates({"usual": 100.0, "ours": 650.0}, unit="points")
+    assert [bar.get_width() for bar in ax.patches] == [100, 650]  # pyright: ignore[reportAttributeAccessIssue]
+    assert [text.get_text() for text in ax.texts] == ["100  (1.0 x)", "650  (6.5 x)"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["usual", "ours"]
+    assert ax.get_xlabel() == "points per second"
+
+
+def test_growth_is_relative_to_the_first_value():
+    ax = plot_growth({"planes": ((2, 4, 8), (1.0, 2.0, 5.0)), "width": ((4, 8), (3.0, 12.0))})
+    planes, width, proportion = ax.get_lines()
+    assert planes.get_xydata().tolist() == [[1, 1], [2, 2], [4, 5]]  # pyright: ignore[reportAttributeAccessIssue]
+    assert width.get_xydata().tolist() == [[1, 1], [2, 4]]  # pyright: ignore[reportAttributeAccessIssue]
+    assert proportion.get_xydata().tolist() == [[1, 1], [4, 4]]  # pyright: ignore[reportAttributeAccessIssue]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
