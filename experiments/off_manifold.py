@@ -89,8 +89,7 @@ def side_by_side(drawn: dict[str, xr.Dataset]) -> Figure:
         axes[row, 0].set_ylabel(kind, fontsize=8)
         for column, name in enumerate(first):
             axes[row, column].set_title(name if row == 0 else "", fontsize=8)
-    figure.supxlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
-    figure.supylabel("distance across it", fontsize=7)
+    axes[-1, len(first) // 2].set_xlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
     names = display.class_names
     patches = [Patch(color=colour, label=name) for colour, name in zip(class_colours(len(names)), names, strict=True)]
     figure.legend(handles=patches, loc="outside lower center", ncols=5, fontsize=7, frameon=False, handlelength=1)

@@ -34,7 +34,7 @@ def plot_extremes(maps: xr.Dataset, agreement: Float64[np.ndarray, " plane"], *,
         where = f"images {numbers}" if maps.triplet.values[plane].min() >= 0 else f"plane {plane}"
         axes[row, 0].set_ylabel(f"{said} reproducible\n{where}\n{agreement[plane]:.1%} equal", fontsize=7)
         shown |= set(np.unique(display.labels).tolist())
-    figure.supxlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
+    axes[1, runs // 2].set_xlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
     names = display.class_names
     colours = class_colours(len(names), palette)
     patches = [Patch(color=colours[k], label=names[k]) for k in sorted(shown)]

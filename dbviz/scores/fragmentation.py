@@ -8,6 +8,8 @@ from dbviz.errors import InputError
 
 __all__ = ["boundary_length", "class_areas", "class_skips", "fragments"]
 
+_TOGETHER = 2**20
+"""Points labelled in one call; each takes some ten bytes meanwhile."""
 _STRUCTURES = {4: ndimage.generate_binary_structure(2, 1), 8: ndimage.generate_binary_structure(2, 2)}
 
 
@@ -35,15 +37,10 @@ def fragments(
     if minimum_area < 1:
         raise InputError(f"minimum_area is {minimum_area}: it must be at least 1 point")
     stack = labels.reshape(-1, *labels.shape[-2:])
-    # A stack of maps is labelled in one call: its structure connects nothing across maps.
-    structure = np.zeros((3, 3, 3), bool)
-    structure[1] = _STRUCTURES[connectivity]
-    counts = np.zeros(len(stack), np.int64)
-    for label in np.unique(stack):
-        components = np.empty(stack.shape, np.int32)
-        count = ndimage.label(stack == label, structure, output=components)
-        counts += _components_of_each(components, int(count), minimum_area)  # pyright: ignore[reportArgumentType]
-    return counts.reshape(labels.shape[:-2])
+    together = max(1, _TOGETHER // max(1, stack[0].size)) if len(stack) else 1
+    parts = [stack[start : start + together] for start in range(0, len(stack), together)]
+    counts = [_fragments_of_stack(part, connectivity, minimum_area) for part in parts]
+    return np.concatenate([*counts, np.empty(0, np.int64)]).reshape(labels.shape[:-2])
 
 
 def class_areas(labels: UInt8[np.ndarray, "*maps row column"], classes: int) -> Float64[np.ndarray, "*maps classes"]:
@@ -67,6 +64,20 @@ def boundary_length(
 def class_skips(labels: UInt8[np.ndarray, "*segments point"]) -> Int64[np.ndarray, "*segments"]:
     """The number of label changes along each segment (defined in the code of Somepalli et al. 2022)."""
     return (labels[..., 1:] != labels[..., :-1]).sum(axis=-1)
+
+
+def _fragments_of_stack(
+    stack: UInt8[np.ndarray, "map row column"], connectivity: int, minimum_area: int
+) -> Int64[np.ndarray, " map"]:
+    """The fragments of each map, all maps labelled in one call: its structure connects nothing across maps."""
+    structure = np.zeros((3, 3, 3), bool)
+    structure[1] = _STRUCTURES[connectivity]
+    counts = np.zeros(len(stack), np.int64)
+    for label in np.unique(stack):
+        components = np.empty(stack.shape, np.int32)
+        count = ndimage.label(stack == label, structure, output=components)
+        counts += _components_of_each(components, int(count), minimum_area)  # pyright: ignore[reportArgumentType]
+    return counts
 
 
 def _components_of_each(components: np.ndarray, count: int, minimum_area: int) -> Int64[np.ndarray, " map"]:

@@ -83,3 +83,12 @@ def test_the_boundary_of_a_square_is_its_perimeter():
 
 def test_class_skips_counts_changes_along_a_segment():
     assert class_skips(np.array([[1, 1, 2, 2, 1], [3, 3, 3, 3, 3]], np.uint8)).tolist() == [2, 0]
+
+
+def test_a_large_stack_is_counted_in_parts_alike(monkeypatch):
+    maps = np.random.default_rng(0).integers(0, 3, (7, 5, 6), dtype=np.uint8)
+    whole = fragments(maps)
+    for together in (1, 30, 61, 10_000):
+        monkeypatch.setattr("dbviz.scores.fragmentation._TOGETHER", together)
+        assert (fragments(maps) == whole).all()
+    assert fragments(maps[:0]).shape == (0,)
