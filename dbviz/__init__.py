@@ -9,14 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dbviz import figures, images, models, regions, scores, training
+    from dbviz import figures, images, models, regions, scores, sweeps, training
     from dbviz.environment import environment
     from dbviz.errors import InputError
     from dbviz.figures import RegionDisplay
     from dbviz.images import Images, ImageSet, load_images
     from dbviz.regions import Plane, PlaneSet, draw_planes, sample
     from dbviz.runs import fit
-    from dbviz.spec import Recipe, RunSpec, Seeds
+    from dbviz.spec import LabelNoise, Recipe, RunSpec, Seeds
     from dbviz.store import Run
 
 __version__ = "0.1.0"
@@ -25,6 +25,7 @@ _HOMES = {
     "ImageSet": "dbviz.images",
     "Images": "dbviz.images",
     "InputError": "dbviz.errors",
+    "LabelNoise": "dbviz.spec",
     "Plane": "dbviz.regions",
     "PlaneSet": "dbviz.regions",
     "Recipe": "dbviz.spec",
@@ -38,12 +39,13 @@ _HOMES = {
     "load_images": "dbviz.images",
     "sample": "dbviz.regions",
 }
-_SUBPACKAGES = ("figures", "images", "models", "regions", "scores", "training")
+_SUBPACKAGES = ("figures", "images", "models", "regions", "scores", "sweeps", "training")
 
 __all__ = [
     "ImageSet",
     "Images",
     "InputError",
+    "LabelNoise",
     "Plane",
     "PlaneSet",
     "Recipe",
@@ -61,6 +63,7 @@ __all__ = [
     "regions",
     "sample",
     "scores",
+    "sweeps",
     "training",
 ]
 

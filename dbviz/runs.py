@@ -120,6 +120,7 @@ def label_noise(text: str, train: ImageSet, home: Path) -> LabelNoise | None:
     """
     found = parse_noise(text)
     if not isinstance(found, Path):
+        noisy_labels(train, found, seed=0)  # raises where it is not defined for these classes
         return found
     labels = read_labels(text, train)
     name = labels_digest(labels)

@@ -102,10 +102,10 @@ def _sweep(options: SweepOptions) -> None:
     executor = _executor(options, asked.device.type)
     _announce(specs, study, executor, asked)
     failed = run_sweep(specs, study, executor, on_event=_tell)
-    if len(failed) < len(specs):
-        curves = curves_of(specs, study, along=options.along, tolerance=options.tolerance)
-        _print(curves, asked)
-        _write(out / _name(specs, study, asked), curves, sweep_fields(curves, specs, study, failed, options.tolerance))
+    some = len(failed) < len(specs)
+    curves = curves_of(specs, study, along=options.along, tolerance=options.tolerance) if some else []
+    _print(curves, asked)
+    _write(out / _name(specs, study, asked), curves, sweep_fields(curves, specs, study, failed, options.tolerance))
     if failed:
         raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")
 
@@ -197,6 +197,8 @@ def _tell(event: "Event") -> None:
 def _print(curves: list["Curve"], asked: "Wanted") -> None:
     from dbviz.sweeps import curve_rows
 
+    if not curves:
+        return
     columns, rows = curve_rows(curves)
     print_table(
         f"{asked.images.name}, preset {asked.preset}, 95 % intervals over runs and planes or images", columns, rows
@@ -224,7 +226,9 @@ def _write(stem: Path, curves: list["Curve"], numbers: dict[str, Any]) -> None:
     from dbviz.figures import plot_sweep, save_figure
     from dbviz.results import write_result
 
-    paths = [write_result(Path(f"{stem}.json"), numbers), save_figure(plot_sweep(curves), Path(f"{stem}.png"))]
+    paths = [write_result(Path(f"{stem}.json"), numbers)]
+    if curves:
+        paths.append(save_figure(plot_sweep(curves), Path(f"{stem}.png")))
     say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
 
 

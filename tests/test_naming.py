@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbviz.naming import network_names
-from dbviz.spec import Recipe, RunSpec, Seeds
+from dbviz.spec import LabelNoise, Recipe, RunSpec, Seeds
 
 
 def run(
@@ -16,6 +16,10 @@ def run(
 ) -> RunSpec:
     made = dataclasses.replace(Recipe(epochs=1, learning_rate=0.1), **recipe)
     return RunSpec(dataset="cifar10", arch=arch, width=width, teacher=teacher, recipe=made, seeds=Seeds.all(seed))
+
+
+def noisy(noise: LabelNoise | None, width: int) -> RunSpec:
+    return dataclasses.replace(run(width=width), label_noise=noise)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,10 @@ def run(
         ([run(learning_rate=0.01), run()], ["vit learning rate 0.01", "vit learning rate 0.1"]),
         ([run(mode="mixup"), run(), run(epochs=2)], ["vit mixup epochs 1", "vit plain epochs 1", "vit plain epochs 2"]),
         ([run(teacher="a" * 64), run(teacher="b" * 64)], ["vit teacher aaaaaa", "vit teacher bbbbbb"]),
+        (
+            [noisy(None, 4), noisy(LabelNoise(rate=0.2), 4), noisy(LabelNoise(kind="asymmetric", rate=0.4), 8)],
+            ["vit width 4 noise 0", "vit width 4 noise 0.2", "vit width 8 noise asymmetric 0.4"],
+        ),
     ],
 )
 def test_names_say_what_tells_networks_apart(specs, names):

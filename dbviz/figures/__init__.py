@@ -5,6 +5,7 @@ from dbviz.figures.estimates import plot_distributions, plot_estimates, plot_sco
 from dbviz.figures.extremes import plot_extremes
 from dbviz.figures.matrix import plot_matrix
 from dbviz.figures.palette import PALETTES, class_colours
+from dbviz.figures.region_grid import plot_region_grid
 from dbviz.figures.regions import RegionDisplay
 from dbviz.figures.saving import FORMATS, save_figure
 from dbviz.figures.speed import plot_growth, plot_rates
@@ -22,6 +23,7 @@ __all__ = [
     "plot_growth",
     "plot_matrix",
     "plot_rates",
+    "plot_region_grid",
     "plot_scores",
     "plot_sweep",
     "save_figure",

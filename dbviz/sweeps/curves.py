@@ -116,10 +116,9 @@ def _train_errors(
     wrong = np.stack([one.train_predictions != labels for one, labels in zip(found, given, strict=True)])
     noisy: Bool[np.ndarray, "run image"] = np.stack(given) != true
     errors = {"train_error": error_estimate(wrong)}
-    if noisy.any(axis=1).all():
-        errors["train_error_clean"] = error_estimate(wrong, ~noisy)
-        errors["train_error_mislabelled"] = error_estimate(wrong, noisy)
-    return errors
+    parts = {"train_error_clean": ~noisy, "train_error_mislabelled": noisy} if noisy.any() else {}
+    enough = {name: part for name, part in parts.items() if part.sum(axis=1).min() >= 2}
+    return errors | {name: error_estimate(wrong, part) for name, part in enough.items()}
 
 
 def _label_maps(members: Sequence[Member], found: Sequence[Measured]) -> xr.Dataset:

@@ -2,8 +2,8 @@
 
     HOME/RUN/measured-EPOCH-STUDY.safetensors
 
-A measurement is written whole and belongs to the weights whose digest it carries, so a sweep that was interrupted
-anywhere does only what is missing.
+A measurement is written whole, with the digest of the weights it was made with. A sweep that was interrupted anywhere
+does only what is missing.
 """
 
 import functools

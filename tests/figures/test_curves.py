@@ -51,7 +51,11 @@ def test_lines_bands_and_thresholds_stand_where_they_should():
 
 def test_a_noise_level_has_one_colour_whatever_else_is_drawn():
     alone = plot_curves([curve("noise 0.2", 0.2, [0.5, 0.6])], "test_error").lines[0].get_color()
-    both = [curve("noise 0", None, [0.4, 0.3]), curve("noise 0.2", 0.2, [0.5, 0.6]), curve("b noise 0.2", 0.2, [1, 2])]
+    both = [
+        curve("noise 0", None, [0.4, 0.3]),
+        curve("noise 0.2", 0.2, [0.5, 0.6]),
+        curve("b noise 0.2", 0.2, [0.1, 0.2]),
+    ]
     lines = plot_curves(both, "test_error").lines
     assert lines[1].get_color() == lines[2].get_color() == alone == noise_colour(LabelNoise(rate=0.2))
     assert lines[1].get_linestyle() != lines[2].get_linestyle()

@@ -73,6 +73,7 @@ def test_a_killed_worker_is_replaced_and_its_run_ends_in_the_same_bytes(killed_o
     assert contents(study.home) == contents(undisturbed.home)
 
 
+@pytest.mark.slow
 def test_a_run_that_kills_every_worker_is_given_up(killed_once, study):
     spec, once = killed_once
     source = Path("net_that_is_killed.py")
@@ -118,13 +119,13 @@ def test_a_measurement_that_was_lost_is_made_again_without_training(make, study,
 
 
 def test_memory_stays_flat_over_many_runs(make, study):
-    specs = make(seeds=tuple(range(60)), width=2)
+    specs = make(seeds=tuple(range(30)), width=2)
 
     def peak() -> int:
         gc.collect()
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    run_sweep(specs[:20], study, InProcess(), progress=False)
+    run_sweep(specs[:10], study, InProcess(), progress=False)
     before = peak()
     run_sweep(specs, study, InProcess(), progress=False)
     assert peak() - before < 30_000  # KiB

@@ -15,6 +15,7 @@ def contents(home: Path) -> dict[str, bytes]:
     return {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.glob("*/*.safetensors"))}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_a_cluster_gives_the_bytes_of_this_process_also_when_a_worker_is_killed(killed_once, make, study, tmp_path):
     pytest.importorskip("ray")

@@ -1,0 +1,87 @@
+"""What a sweep costs beside its runs: milliseconds a run in each executor, and memory over two hundred runs.
+
+Two hundred trivial runs (two random features on 16 built-in images) are done in this process, which shows what a run
+costs with everything that is written for it, and whether memory grows. Then every executor is given the same runs
+again: they are found finished, so what is left is the executor's own cost, from the first run that is back to the
+last; the time to the first is its start. No GPU; two minutes on one core.
+
+    python experiments/sweep_overhead.py --out experiments/results/sweep_overhead.json
+"""
+
+import os
+import resource
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+
+from dbviz.console import print_table
+from dbviz.images import Images, shapes
+from dbviz.results import write_result
+from dbviz.runs import make_specs
+from dbviz.spec import RunSpec
+from dbviz.sweeps import Executor, Finished, InProcess, Pool, Study, run_sweep
+from dbviz.sweeps.ray_cluster import RayCluster
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Times trivial runs in every executor."""
+
+    runs: int = 200
+    workers: int = 2
+    ray: bool = True
+    out: Path = Path("experiments/results/sweep_overhead.json")
+
+
+def memory() -> float:
+    """The process's largest resident size so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def timed(executor: Executor, specs: list[RunSpec], study: Study) -> tuple[float, float]:
+    """Seconds to the first finished run, and seconds a run from there to the last."""
+    began = time.perf_counter()
+    ends = [time.perf_counter() for event in executor.run(specs, study) if isinstance(event, Finished)]
+    return ends[0] - began, (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def main(options: Options) -> None:
+    images = Images(train=shapes(16, split="train"), test=shapes(16, split="test"))
+    changes = {"width": 2, "train_size": 16}
+    device = torch.device("cpu")
+    seeds = range(options.runs)
+    specs = make_specs(["random_features"], seeds, images=images, preset="quick", device=device, **changes)
+    executors: dict[str, Executor] = {"in this process": InProcess(), "processes": Pool(processes=options.workers)}
+    if options.ray:
+        executors["Ray"] = RayCluster()
+    with tempfile.TemporaryDirectory() as home:
+        study = Study(dataset=images.name, images=images, home=Path(home), device="cpu", triplets=2, resolution=4)
+        run_sweep(specs[: options.runs // 4], study, InProcess(), progress=False)
+        quarter, began = memory(), time.perf_counter()
+        run_sweep(specs, study, InProcess(), progress=False)
+        each = (time.perf_counter() - began) / (options.runs - options.runs // 4)
+        grown = memory() - quarter
+        found = {name: timed(executor, specs, study) for name, executor in executors.items()}
+    load = os.getloadavg()[0]
+    print_table(
+        f"{options.runs} runs that are done already; load {load:.1f} on {os.cpu_count()} cores",
+        ["executor", "start", "overhead a run"],
+        [[name, f"{start:.1f} s", f"{1000 * own:.1f} ms"] for name, (start, own) in found.items()],
+    )
+    print(f"A trivial run with all that is written for it: {1000 * each:.0f} ms. Memory grew by {grown:.1f} MiB.")
+    result = {
+        "runs": options.runs,
+        "trivial_run_ms": 1000 * each,
+        "memory_growth_mib": grown,
+        "load": load,
+        "executors": {name: {"start_s": start, "overhead_ms": 1000 * own} for name, (start, own) in found.items()},
+    }
+    print(f"Numbers: {write_result(options.out, result)}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
