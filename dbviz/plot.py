@@ -61,6 +61,7 @@ def _plot(options: PlotOptions) -> None:
     out = output_directory(options.out)
 
     from dbviz.kept_maps import kept_maps
+    from dbviz.regions import save
     from dbviz.regions.plane import check_grid
     from dbviz.regions.planeset import PlaneSet, draw_planes
     from dbviz.results import write_result
@@ -86,8 +87,9 @@ def _plot(options: PlotOptions) -> None:
         "refine": not options.shade,
     }
     maps, path = kept_maps(models, planes, out, parts, **grid, device=options.device)
-    if options.weights:
+    if options.weights and bool(maps.test_accuracy.isnull().any()):
         maps = maps.assign_coords(test_accuracy=("model", [_test_accuracy(m, images.test) for m in models.values()]))
+        save(maps, path)
     figure, agreement = _draw(maps, corners, options, path.with_suffix(f".{options.format}"))
     numbers = write_result(
         path.with_suffix(".json"), {"label_maps": path.name, **_report(maps, agreement)}, device=asked.device

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+import dbviz.kept_maps
 from dbviz import regions, runs, store
 from dbviz.__main__ import commands
 from dbviz.errors import TrainingDiverged
@@ -107,7 +108,7 @@ def test_plot_samples_again_what_is_asked_for_anew(monkeypatch):
     monkeypatch.setattr(runs, "train", never)
     sampled = []
     sample = regions.sample
-    monkeypatch.setattr(regions, "sample", lambda *a, **k: sampled.append(k["resolution"]) or sample(*a, **k))
+    monkeypatch.setattr(dbviz.kept_maps, "sample", lambda *a, **k: sampled.append(k["resolution"]) or sample(*a, **k))
     assert plot("--resolution", "9") == 0
     assert plot("--resolution", "9", "--margin", "0.1") == 0
     assert plot("--resolution", "9", "--margin", "0.1", "--shade") == 0
