@@ -104,7 +104,8 @@ def model_coordinates(named: Mapping[str, Model]) -> dict[str, Any]:
 
 def model_provenance(named: Mapping[str, Model]) -> dict[str, str]:
     """The specs of the runs and a digest of every model's weights, as JSON objects by name."""
-    specs = {name: model.spec.to_dict() for name, model in named.items() if isinstance(model, Run)}
+    # without the fields that stand at their default: maps stay equal to themselves when a spec gains a field
+    specs = {name: json.loads(model.spec.canonical()) for name, model in named.items() if isinstance(model, Run)}
     weights = {name: _fingerprint(model) for name, model in named.items()}
     return {"specs": json.dumps(specs), "weights": json.dumps(weights)}
 
