@@ -155,7 +155,7 @@ def test_runs_are_measured_as_the_networks_they_hold(small_images, tmp_path):
     module = measure_margins(run.model(), small_images.test, indices=range(6), directions=3)
     assert np.array_equal(found.margin, module.margin)
     assert (found.arch.item(), found.seed.item(), found.test_accuracy.item()) == ("fcnet", "0", run.test_accuracy)
-    assert json.loads(found.specs) == {run.spec.name: run.spec.to_dict()}
+    assert json.loads(found.specs) == {run.spec.name: json.loads(run.spec.canonical())}
     arrays = [(part.pixels, part.labels) for part in (small_images.train, small_images.test)]
     other = Images.from_arrays(*arrays, name="mine", class_names=small_images.class_names)
     with pytest.raises(InputError, match="was trained on shapes, but the images are of mine@"):

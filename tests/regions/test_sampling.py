@@ -114,7 +114,7 @@ def test_coordinates_say_what_each_map_is_of(planes, runs, small_images):
     assert json.loads(maps.class_names) == list(small_images.class_names)
     assert (maps.dataset, maps.split, maps.resolution, maps.margin) == ("shapes", "test", 4, 0.25)
     assert maps.planes == planes.identity
-    assert json.loads(maps.specs) == {run.spec.name: run.spec.to_dict() for run in runs}
+    assert json.loads(maps.specs) == {run.spec.name: json.loads(run.spec.canonical()) for run in runs}
     assert json.loads(maps.weights) == {run.spec.name: run.fingerprint for run in runs}
     assert json.loads(maps.environment)["packages"]["torch"] == metadata.version("torch")
 
