@@ -1,5 +1,6 @@
 """Small sweeps on small images, and a network that kills its process once."""
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -66,5 +67,7 @@ def killed_once(make, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     once = tmp_path / "killed"
     text = SUICIDAL.format(home=str(study.home), once=str(once))
     (tmp_path / "net_that_is_killed.py").write_text(text)
+    sys.modules.pop("net_that_is_killed", None)  # that of an earlier test would kill this process
+    importlib.invalidate_caches()
     (spec,) = make("net_that_is_killed:Net", seeds=(0,), width=None, epochs=3)
     return spec, once
