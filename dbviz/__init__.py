@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dbviz import figures, images, models, regions, scores, sweeps, training
+    from dbviz import executors, figures, images, models, regions, scores, sweeps, training
     from dbviz.environment import environment
     from dbviz.errors import InputError
     from dbviz.figures import RegionDisplay
@@ -39,7 +39,7 @@ _HOMES = {
     "load_images": "dbviz.images",
     "sample": "dbviz.regions",
 }
-_SUBPACKAGES = ("figures", "images", "models", "regions", "scores", "sweeps", "training")
+_SUBPACKAGES = ("executors", "figures", "images", "models", "regions", "scores", "sweeps", "training")
 
 __all__ = [
     "ImageSet",
@@ -55,6 +55,7 @@ __all__ = [
     "Seeds",
     "draw_planes",
     "environment",
+    "executors",
     "figures",
     "fit",
     "images",

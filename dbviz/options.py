@@ -9,7 +9,7 @@ import tyro
 from dbviz.errors import InputError
 from dbviz.spec import Mode, Optimizer, Seeds
 
-__all__ = ["TrainingOptions", "parse_seeds"]
+__all__ = ["ExecutorOptions", "TrainingOptions", "parse_seeds"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,22 @@ class TrainingOptions:
         return {name: value for name, value in given.items() if value is not None} | (
             {"deterministic": False} if self.fast else {}
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorOptions:
+    """Where many runs are done."""
+
+    executor: Literal["auto", "here", "processes", "ray"] = "auto"
+    """Where runs are done: in this process, in several of this machine, or by Ray. Default: here on a GPU."""
+    workers: int | None = None
+    """Processes of this machine. Default: as many as there are cores."""
+    address: str | None = None
+    """Of a running Ray cluster (auto, HOST:PORT); without it Ray starts one on this machine."""
+    gpus_per_run: float = 0.0
+    """The part of a GPU that Ray books for a run, such as 0.25."""
+    retries: int = 2
+    """How often a run is done again whose process was killed, or that failed in a way that may pass."""
 
 
 def parse_seeds(texts: tuple[str, ...]) -> list[int]:

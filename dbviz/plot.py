@@ -100,7 +100,7 @@ def _plot(options: PlotOptions) -> None:
 def _given(options: PlotOptions, asked: "Wanted") -> dict[str, Any]:
     """The networks of --weights, by their files' names."""
     from dbviz.models.build import construct
-    from dbviz.store import load_weights
+    from dbviz.sealed import load_weights
 
     if len(options.arch) != 1:
         raise InputError(f"--weights goes with one --arch, {len(options.arch)} are given")

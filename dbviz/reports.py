@@ -13,7 +13,7 @@ from dbviz.figures import plot_distributions, plot_extremes, plot_matrix, plot_s
 from dbviz.results import write_result
 from dbviz.scores import Summary, groups, nudged, plane_agreement
 from dbviz.scores.tables import estimate_fields, matrix_csv, matrix_latex, scores_csv, scores_latex
-from dbviz.store import write_whole
+from dbviz.sealed import write_whole
 
 __all__ = ["summary_numbers", "write_summary"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dbviz.environment import environment
-from dbviz.store import write_whole
+from dbviz.sealed import write_whole
 
 __all__ = ["write_result"]
 

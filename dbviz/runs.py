@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from dbviz.images import (
 )
 from dbviz.models.build import arch_name, build, definition_of
 from dbviz.models.nudge import nudge
-from dbviz.progress import progress_bar
+from dbviz.progress import Advance, progress_bar
 from dbviz.spec import OPTIMIZERS, LabelNoise, RunSpec, Seeds
 from dbviz.store import Run
 from dbviz.training import accuracy, choose_device, default_precision, logits, preset_spec, train
@@ -189,35 +190,16 @@ def fit_specs(
             for number, spec in enumerate(missing, 1):
                 share = seconds[spec] / (spec.recipe.epochs * len(images.train.first(spec.train_size)))
                 title = f"training {number}/{len(missing)}: {spec.arch} seed {spec.seeds}"
-                _train_locked(
-                    spec,
-                    images,
-                    device,
-                    home,
-                    lambda count, title=title, share=share: advance(count * share, title),
-                    keep,
-                )
+                on_batch = partial(_advance, advance, share, title)
+                with store.locked(spec, home):
+                    if unfinished([spec], home, keep):  # no other process finished it while this one waited
+                        _train(spec, images, device, home, on_batch, keep)
     runs = [store.find(spec, home) for spec in specs]
     return [run for run in runs if run is not None]
 
 
-def _train_locked(
-    spec: RunSpec,
-    images: Images,
-    device: torch.device,
-    home: Path,
-    on_batch: Callable[[int], None],
-    keep: Collection[int],
-) -> None:
-    with store.locked(spec, home):
-        if not unfinished([spec], home, keep):  # another process finished it while this one waited
-            return
-        if store.find(spec, home) is not None and not spec.recipe.deterministic:
-            raise InputError(
-                f"{home / spec.name} kept no weights of epochs {sorted(keep)} and was trained with --fast, "
-                "so it cannot be trained to the same bits again: delete it"
-            )
-        _train(spec, images, device, home, on_batch, keep)
+def _advance(advance: Advance, share: float, title: str, count: int) -> None:
+    advance(count * share, title)
 
 
 def _not_kept(spec: RunSpec, home: Path, keep: Collection[int]) -> list[int]:
@@ -234,6 +216,11 @@ def _train(
     on_batch: Callable[[int], None],
     keep: Collection[int],
 ) -> None:
+    if store.find(spec, home) is not None and not spec.recipe.deterministic:
+        raise InputError(
+            f"{home / spec.name} kept no weights of epochs {sorted(keep)} and was trained with --fast, "
+            "so it cannot be trained to the same bits again: delete it"
+        )
     store.begin(spec, home, device)
     model = _initial(spec, images)
     model.to(device)

@@ -4,17 +4,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from dbviz.console import duration, file_name, output_directory, print_table, run_command, say
-from dbviz.errors import InputError, RunsFailed
-from dbviz.options import TrainingOptions
+from dbviz.errors import RunsFailed
+from dbviz.options import ExecutorOptions, TrainingOptions
 
 if TYPE_CHECKING:
+    from dbviz.executors import Executor
     from dbviz.spec import RunSpec
-    from dbviz.sweeps import Curve, Event, Executor, Study
+    from dbviz.sweeps import Curve, Study
     from dbviz.wanted import Wanted
 
 __all__ = ["SweepOptions", "main"]
@@ -24,7 +25,7 @@ _MARGIN_IMAGES = {"quick": 30, "standard": 500, "paper": 5000}
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions(TrainingOptions):
+class SweepOptions(TrainingOptions, ExecutorOptions):
     """Trains a grid of networks and scores them at every width, or along any other field.
 
     What is finished is never done again: the same command goes on where it was interrupted.
@@ -60,16 +61,6 @@ class SweepOptions(TrainingOptions):
     margin_images: int | None = None
     """On how many test images margins are measured, along ten random directions each; 0 for none. Default: 30 for
     quick, 500 for standard, else 5,000."""
-    executor: Literal["auto", "here", "processes", "ray"] = "auto"
-    """Where runs are done: in this process, in several of this machine, or by Ray. Default: here on a GPU."""
-    workers: int | None = None
-    """Processes of this machine. Default: as many as there are cores."""
-    address: str | None = None
-    """Of a running Ray cluster (auto, HOST:PORT); without it Ray starts one on this machine."""
-    gpus_per_run: float = 0.0
-    """The part of a GPU that Ray books for a run, such as 0.25."""
-    retries: int = 2
-    """How often a run is done again whose process was killed, or that failed in a way that may pass."""
     out: Path = Path("sweeps")
     """Where table, numbers and figure are written."""
 
@@ -94,14 +85,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _sweep(options: SweepOptions) -> None:
     out = output_directory(options.out)
 
+    from dbviz.many_runs import choose_executor, tell
     from dbviz.sweeps import curves_of, run_sweep, sweep_fields
     from dbviz.wanted import wanted
 
     asked = wanted(options)
     specs, study = _specs(options, asked), _study(options, asked)
-    executor = _executor(options, asked.device.type)
+    executor = choose_executor(options, asked.device)
     _announce(specs, study, executor, asked)
-    failed = run_sweep(specs, study, executor, on_event=_tell)
+    failed = run_sweep(specs, study, executor, on_event=tell)
     some = len(failed) < len(specs)
     curves = curves_of(specs, study, along=options.along, tolerance=options.tolerance) if some else []
     _print(curves, asked)
@@ -147,29 +139,6 @@ def _study(options: SweepOptions, asked: "Wanted") -> "Study":
     )
 
 
-def _executor(options: SweepOptions, device: str) -> "Executor":
-    """Where the runs are done.
-
-    Raises:
-        InputError: the cluster cannot be reached, or options do not go together.
-    """
-    import os
-
-    from dbviz.sweeps import InProcess, Pool
-
-    if options.executor != "ray" and (options.address or options.gpus_per_run):
-        raise InputError("--address and --gpus-per-run go with --executor ray")
-    if options.executor == "ray":
-        from dbviz.sweeps.ray_cluster import RayCluster
-
-        return RayCluster(address=options.address, gpus_per_run=options.gpus_per_run, retries=options.retries)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    alone = options.executor == "here" or (options.executor == "auto" and device != "cpu" and not options.workers)
-    if alone:
-        return InProcess()
-    return Pool(processes=cores if options.workers is None else options.workers, retries=options.retries)
-
-
 def _announce(specs: list["RunSpec"], study: "Study", executor: "Executor", asked: "Wanted") -> None:
     from dbviz.sweeps import estimate_sweep, missing
 
@@ -182,16 +151,6 @@ def _announce(specs: list["RunSpec"], study: "Study", executor: "Executor", aske
     ready = f"{len(specs) - todo} ready, " if todo < len(specs) else ""
     seconds = estimate_sweep(specs, study, executor.at_once)
     say(f"{what}, {how}: {ready}{todo} to do, about {duration(seconds)}.")
-
-
-def _tell(event: "Event") -> None:
-    """A failed run is reported at once, with its spec and where it failed."""
-    from dbviz.sweeps import Failed, Retried
-
-    if isinstance(event, Retried):
-        print(f"{event.spec.name} is done again: {event.why}", file=sys.stderr, flush=True)
-    if isinstance(event, Failed):
-        print(f"{event.spec.name} failed: {event.error}\n{event.spec.canonical()}\n{event.traceback}", file=sys.stderr)
 
 
 def _print(curves: list["Curve"], asked: "Wanted") -> None:

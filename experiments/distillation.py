@@ -23,8 +23,9 @@ from dbviz.regions import draw_planes
 from dbviz.results import write_result
 from dbviz.scores import Estimate, means_estimate, pair_table
 from dbviz.scores.tables import estimate_fields, frame_rows
+from dbviz.sealed import write_whole
 from dbviz.spec import Mode
-from dbviz.store import Run, write_whole
+from dbviz.store import Run
 from dbviz.wanted import fit_wanted, wanted
 
 _MODES: tuple[Mode, ...] = ("plain", "distil-soft", "distil-hard")

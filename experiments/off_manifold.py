@@ -28,7 +28,7 @@ from dbviz.reports import summary_numbers
 from dbviz.results import write_result
 from dbviz.scores import groups, summarise
 from dbviz.scores.tables import frame_rows
-from dbviz.store import write_whole
+from dbviz.sealed import write_whole
 from dbviz.wanted import fit_wanted, wanted
 
 

@@ -23,8 +23,8 @@ from dbviz.reports import write_summary
 from dbviz.scores import Summary, summarise
 from dbviz.scores.published import PUBLISHED_OPTIMIZERS
 from dbviz.scores.tables import frame_rows
+from dbviz.sealed import write_whole
 from dbviz.spec import Optimizer
-from dbviz.store import write_whole
 from dbviz.wanted import fit_wanted, image_scores_of, wanted
 
 

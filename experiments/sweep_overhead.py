@@ -13,18 +13,20 @@ import resource
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 import tyro
 
 from dbviz.console import print_table
+from dbviz.executors import Executor, Finished, InProcess, Pool
+from dbviz.executors.ray_cluster import RayCluster
 from dbviz.images import Images, shapes
 from dbviz.results import write_result
 from dbviz.runs import make_specs
 from dbviz.spec import RunSpec
-from dbviz.sweeps import Executor, Finished, InProcess, Pool, Study, run_sweep
-from dbviz.sweeps.ray_cluster import RayCluster
+from dbviz.sweeps import Study, perform, run_sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,11 @@ def memory() -> float:
 def timed(executor: Executor, specs: list[RunSpec], study: Study) -> tuple[float, float]:
     """Seconds to the first finished run, and seconds a run from there to the last."""
     began = time.perf_counter()
-    ends = [time.perf_counter() for event in executor.run(specs, study) if isinstance(event, Finished)]
+    ends = [
+        time.perf_counter()
+        for event in executor.run(specs, partial(perform, study=study))
+        if isinstance(event, Finished)
+    ]
     return ends[0] - began, (ends[-1] - ends[0]) / (len(ends) - 1)
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import dbviz.kept_maps
-from dbviz import regions, runs, store
+from dbviz import regions, runs, sealed
 from dbviz.__main__ import commands
 from dbviz.errors import TrainingDiverged
 from dbviz.images import Images, datasets
@@ -284,7 +284,7 @@ def full(*_, **__):
 def test_a_full_disk_is_said_and_finished_runs_stay(capsys, monkeypatch):
     before = {path: path.read_bytes() for path in HOME.glob("*/*") if path.is_file()}
     with monkeypatch.context() as patch:
-        patch.setattr(store.os, "fsync", full)
+        patch.setattr(sealed.os, "fsync", full)
         line = last_line(capsys, plot(), 2)
     assert line == (
         "dbviz.plot: error: No space left on device; free some space and give the same command again: "

@@ -9,12 +9,12 @@ import pytest
 import dbviz
 
 LINE = [
-    ["errors", "streams"],
+    ["errors", "sealed", "streams"],
     ["naming", "spec"],
     ["images"],
     ["models"],
     ["training"],
-    ["environment", "progress"],
+    ["environment", "executors", "progress"],
     ["store"],
     ["results", "runs"],
     ["regions"],
@@ -23,7 +23,7 @@ LINE = [
     ["figures"],
     ["benchmarks"],
     ["console", "options"],
-    ["announcement", "kept_maps", "reports", "wanted"],
+    ["announcement", "kept_maps", "many_runs", "reports", "wanted"],
     ["commands"],
 ]
 """From left to right; what stands in one place is free to use each other. Commands are what `python -m dbviz` lists."""

@@ -367,17 +367,17 @@ def test_a_damaged_resume_file_means_starting_again(damage, small_images, tmp_pa
 def test_a_run_finished_meanwhile_by_another_process_is_loaded(small_images, tmp_path, no_training, monkeypatch):
     options = {"images": small_images, "preset": "quick", "device": CPU, **TINY}
     specs = make_specs(["resnet18k"], [0], **options)
-    locked = runs._train_locked
+    locked = store.locked
     calls = []
 
-    def late(*arguments) -> None:
+    def late(*arguments) -> Any:
         calls.append(arguments)
         if len(calls) == 1:  # the call inside `fit_tiny` below is the other process
             fit_tiny(small_images, tmp_path)
             no_training()
-        locked(*arguments)
+        return locked(*arguments)
 
-    monkeypatch.setattr(runs, "_train_locked", late)
+    monkeypatch.setattr(store, "locked", late)
     (run,) = fit_specs(specs, small_images, device=CPU, home=tmp_path, progress=False, seconds={specs[0]: 1.0})
     assert len(calls) == 2
     assert run.epochs[-1].epoch == 2

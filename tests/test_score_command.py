@@ -13,7 +13,7 @@ import pytest
 from dbviz import regions, runs
 from dbviz.score import main
 from dbviz.scores import agreement, fragmentation, networks, reproducibility_matrix
-from dbviz.store import load_tensors
+from dbviz.sealed import load_tensors
 
 TRAINING = ["--dataset", "shapes", "--train-size", "64", "--epochs", "1", "--width", "16", "--device", "cpu"]
 PLANES = ["--triplets", "4", "--resolution", "6"]

@@ -20,10 +20,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dbviz import store
+from dbviz import sealed, store
 from dbviz.errors import InputError
+from dbviz.sealed import digest, load_tensors, load_weights, save_tensors, write_whole
 from dbviz.spec import Recipe, RunSpec, Seeds
-from dbviz.store import digest, load_tensors, load_weights, save_tensors, write_whole
 from dbviz.training import Checkpoint, EpochMetrics
 
 CPU = torch.device("cpu")
@@ -325,7 +325,8 @@ def test_a_run_is_unfinished_until_its_metrics_are_written(tmp_path, monkeypatch
 
     store.begin(SPEC, tmp_path, CPU)
     store.save_checkpoint(SPEC, tmp_path, Checkpoint(metrics=epoch(1), tensors={"a": torch.ones(1)}), [epoch(1)])
-    monkeypatch.setattr(store, "write_whole", recording)
+    for module in (store, sealed):
+        monkeypatch.setattr(module, "write_whole", recording)
     with pytest.raises(OSError, match="No space"):
         store.finish(
             SPEC,
@@ -485,23 +486,23 @@ def test_of_two_processes_that_fit_the_same_run_one_trains_and_the_other_loads_i
     script = """
         import sys, time
         from pathlib import Path
-        from dbviz import runs
+        from dbviz import runs, store
         from dbviz.images import Images, shapes
 
         home, name = Path(sys.argv[1]), sys.argv[2]
-        train_locked, train = runs._train_locked, runs.train
+        locked, train = store.locked, runs.train
 
         def both_at_once(*arguments):  # neither has found the run when they come here
             (home / f"ready {name}").touch()
             while len(list(home.glob("ready *"))) < 2:
                 time.sleep(0.01)
-            train_locked(*arguments)
+            return locked(*arguments)
 
         def noted(*arguments, **options):
             (home / f"trained {name}").touch()
             return train(*arguments, **options)
 
-        runs._train_locked, runs.train = both_at_once, noted
+        store.locked, runs.train = both_at_once, noted
         images = Images(train=shapes(64), test=shapes(64, split="test"))
         found, = runs.fit("resnet18k", dataset=images, home=home, preset="quick", device="cpu", progress=False,
                           width=1, train_size=64, epochs=4, batch_size=16)

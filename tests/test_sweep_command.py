@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from dbviz import runs, store
+from dbviz import runs, sealed
 from dbviz.images import datasets
 from dbviz.sweep import main
 from dbviz.sweeps import measure
@@ -152,7 +152,7 @@ def test_a_full_disk_is_said_in_one_line(capsys, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.os, "fsync", full)
+        patch.setattr(sealed.os, "fsync", full)
         assert main(FEATURES) == 2
     err = capsys.readouterr().err
     assert err.splitlines()[-1].startswith("dbviz.sweep: error: No space left on device; free some space")

@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from dbviz.errors import unknown_name
-from dbviz.store import write_whole
+from dbviz.sealed import write_whole
 
 __all__ = ["FORMATS", "save_figure"]
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from dbviz.errors import InputError
 from dbviz.regions.sampling import FORMAT
-from dbviz.store import write_whole
+from dbviz.sealed import write_whole
 
 __all__ = ["combine", "load", "load_if_equal", "save"]
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
-from dbviz import store
+from dbviz import sealed
 from dbviz.errors import InputError, NotFiniteError
 from dbviz.store import Run
 
@@ -114,4 +114,4 @@ def _fingerprint(model: Model) -> str | None:
     """A digest of the model's weights; None for a function, whose insides cannot be seen."""
     if isinstance(model, Run):
         return model.fingerprint
-    return store.digest(model.state_dict()) if isinstance(model, nn.Module) else None
+    return sealed.digest(model.state_dict()) if isinstance(model, nn.Module) else None

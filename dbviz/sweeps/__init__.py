@@ -1,12 +1,9 @@
 """Sweeps: a grid of independent runs, done by an executor, measured alike, and scored as curves."""
 
 from dbviz.sweeps.curves import SCORES, Curve, Point, curves_of, threshold
-from dbviz.sweeps.events import Event, Executor, Failed, Finished, Retried, Started
 from dbviz.sweeps.grid import Axis, check_networks, crossed, grid, parse_axis, parse_counts
 from dbviz.sweeps.measure import measured, perform
-from dbviz.sweeps.pool import Pool
 from dbviz.sweeps.report import curve_rows, sweep_fields
-from dbviz.sweeps.serial import InProcess
 from dbviz.sweeps.study import Study
 from dbviz.sweeps.sweep import estimate_sweep, missing, run_sweep
 from dbviz.sweeps.widths import default_widths
@@ -15,15 +12,7 @@ __all__ = [
     "SCORES",
     "Axis",
     "Curve",
-    "Event",
-    "Executor",
-    "Failed",
-    "Finished",
-    "InProcess",
     "Point",
-    "Pool",
-    "Retried",
-    "Started",
     "Study",
     "check_networks",
     "crossed",

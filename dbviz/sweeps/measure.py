@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor, nn
 
-from dbviz import store
+from dbviz import sealed
 from dbviz.errors import InputError
 from dbviz.images import Images
 from dbviz.regions import PlaneSet, draw_planes, measure_margins, sample
@@ -73,7 +73,7 @@ def measured(spec: RunSpec, study: Study, epoch: int) -> Measured:
     Raises:
         InputError: nothing was, or its file is damaged.
     """
-    tensors, _ = store.load_tensors(_path(study, spec, epoch))
+    tensors, _ = sealed.load_tensors(_path(study, spec, epoch))
     return Measured(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
@@ -96,7 +96,7 @@ def _measure(run: Run, images: Images, planes: PlaneSet, study: Study, device: t
     }
     epoch = run.epoch or len(run.epochs)
     metadata = {"spec": run.spec.identity, "epoch": epoch, "weights": run.fingerprint}
-    store.save_tensors(_path(study, run.spec, epoch), tensors, metadata)
+    sealed.save_tensors(_path(study, run.spec, epoch), tensors, metadata)
 
 
 def _label_maps(model: nn.Module, planes: PlaneSet, study: Study) -> UInt8[np.ndarray, "plane row column"]:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dbviz.executors import Failed
 from dbviz.scores.tables import estimate_fields
 from dbviz.spec import RunSpec
 from dbviz.sweeps.curves import SCORES, Curve, Point
-from dbviz.sweeps.events import Failed
 from dbviz.sweeps.study import Study
 
 __all__ = ["curve_rows", "sweep_fields"]

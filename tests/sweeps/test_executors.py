@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dbviz import store
+from dbviz import sealed
 from dbviz.errors import InputError
-from dbviz.sweeps import InProcess, Pool, measure, missing, run_sweep
-from dbviz.sweeps.events import WORKER_DIED, Failed, Finished, Retried, Started
+from dbviz.executors import Failed, Finished, InProcess, Pool, Retried, Started
+from dbviz.executors.events import WORKER_DIED
+from dbviz.sweeps import measure, missing, run_sweep
 
 DIVERGING = {"learning_rate": 1e30, "epochs": 2, "train_size": 32, "batch_size": 16}
 
@@ -99,7 +100,7 @@ def test_a_full_disk_stops_the_sweep_and_finished_runs_stay(make, study, monkeyp
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.os, "fsync", full)
+        patch.setattr(sealed.os, "fsync", full)
         with pytest.raises(OSError, match="No space left on device"):
             run_sweep(specs, study, InProcess(), progress=False)
     assert contents(study.home) == before

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from dbviz.errors import InputError
-from dbviz.sweeps import InProcess, run_sweep
-from dbviz.sweeps.events import WORKER_DIED, Retried
-from dbviz.sweeps.ray_cluster import RayCluster
+from dbviz.executors import InProcess, Retried
+from dbviz.executors.events import WORKER_DIED
+from dbviz.executors.ray_cluster import RayCluster
+from dbviz.sweeps import run_sweep
 
 
 def contents(home: Path) -> dict[str, bytes]:

@@ -8,10 +8,11 @@ import torch
 
 from dbviz import store
 from dbviz.errors import InputError
+from dbviz.executors import InProcess
 from dbviz.runs import training_images
 from dbviz.scores import Estimate, agreement, fragments
 from dbviz.spec import LabelNoise
-from dbviz.sweeps import InProcess, Point, Study, curves_of, measured, run_sweep, threshold
+from dbviz.sweeps import Point, Study, curves_of, measured, run_sweep, threshold
 
 
 def swept(specs, study):

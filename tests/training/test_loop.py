@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from dbviz.errors import TrainingDiverged
 from dbviz.images import DeviceBatches, Images
 from dbviz.models import ARCHITECTURES, build
+from dbviz.sealed import digest, load_tensors, save_tensors
 from dbviz.spec import Recipe, Seeds
-from dbviz.store import digest, load_tensors, save_tensors
 from dbviz.training import Checkpoint, train
 
 CPU = torch.device("cpu")

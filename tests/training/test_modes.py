@@ -14,8 +14,8 @@ from torchvision.transforms import v2
 from dbviz.errors import InputError
 from dbviz.images import DeviceBatches
 from dbviz.models import build
+from dbviz.sealed import digest
 from dbviz.spec import Recipe, Seeds
-from dbviz.store import digest
 from dbviz.training import train
 from dbviz.training.adversarial import Attack
 from dbviz.training.distillation import soft_loss

@@ -1,11 +1,10 @@
-"""The runs of a sweep in this process, one behind the other."""
+"""Runs in this process, one behind the other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dbviz.executors.events import Event, Started, Task, attempt
 from dbviz.spec import RunSpec
-from dbviz.sweeps.events import Event, Started, attempt
-from dbviz.sweeps.study import Study
 
 __all__ = ["InProcess"]
 
@@ -16,10 +15,10 @@ class InProcess:
 
     at_once = 1
 
-    def run(self, specs: Sequence[RunSpec], study: Study) -> Iterator[Event]:
+    def run(self, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
         for spec in specs:
             yield Started(spec=spec)
-            yield attempt(spec, study)
+            yield attempt(spec, task)
 
     def __str__(self) -> str:
         return "in this process"

@@ -1,4 +1,4 @@
-"""The runs of a sweep on a Ray cluster: one of this machine, or a running one whose nodes share the runs directory.
+"""Runs on a Ray cluster: one of this machine, or a running one whose nodes share the runs directory.
 
 Ray places the runs, books a CPU and a part of a GPU for each, and tells when a worker or a node dies; what a run is and
 when it is done again is as in the pool of local processes.
@@ -15,9 +15,8 @@ from typing import Any
 import torch
 
 from dbviz.errors import InputError
+from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, judged
 from dbviz.spec import RunSpec
-from dbviz.sweeps.events import Event, Failed, Finished, Retried, Started, attempt, judged
-from dbviz.sweeps.study import Study
 
 __all__ = ["RayCluster"]
 
@@ -45,22 +44,22 @@ class RayCluster:
     def at_once(self) -> int:
         return os.cpu_count() or 1
 
-    def run(self, specs: Sequence[RunSpec], study: Study) -> Iterator[Event]:
+    def run(self, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
         ray = _connected(self.address)
         try:
-            yield from self._run(ray, specs, study)
+            yield from self._run(ray, specs, task)
         finally:
             ray.shutdown()
 
-    def _run(self, ray: Any, specs: Sequence[RunSpec], study: Study) -> Iterator[Event]:
-        task = ray.remote(num_cpus=1, num_gpus=self.gpus_per_run, max_retries=0)(_with_one_thread)
-        shared = ray.put(study)
+    def _run(self, ray: Any, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
+        remote = ray.remote(num_cpus=1, num_gpus=self.gpus_per_run, max_retries=0)(_with_one_thread)
+        shared = ray.put(task)
         waiting = deque((spec, self.retries) for spec in specs)
         running: dict[Any, tuple[RunSpec, int]] = {}
         while waiting or running:
             while waiting and len(running) < self._places(ray):
                 spec, left = waiting.popleft()
-                running[task.remote(spec, shared)] = spec, left
+                running[remote.remote(spec, shared)] = spec, left
                 yield Started(spec=spec)
             for done in ray.wait(list(running), timeout=5)[0]:
                 spec, left = running.pop(done)
@@ -88,9 +87,9 @@ class RayCluster:
         return f"by Ray on {where}"
 
 
-def _with_one_thread(spec: RunSpec, study: Study) -> Finished | Failed:
+def _with_one_thread(spec: RunSpec, task: Task) -> Finished | Failed:
     torch.set_num_threads(1)
-    return attempt(spec, study)
+    return attempt(spec, task)
 
 
 def _result(ray: Any, done: Any) -> Finished | Failed | None:

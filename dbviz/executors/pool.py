@@ -1,4 +1,4 @@
-"""The runs of a sweep in processes of this machine: one thread each, and a lost one's run is done again.
+"""Runs in processes of this machine: one thread each, and a lost one's run is done again.
 
 `concurrent.futures` gives all its work up when one of its processes is killed. Here each worker has a pipe of its own:
 the end of its pipe tells which worker died, and which run it had.
@@ -17,9 +17,8 @@ from multiprocessing.context import SpawnProcess
 import torch
 
 from dbviz.errors import InputError
+from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, judged
 from dbviz.spec import RunSpec
-from dbviz.sweeps.events import Event, Failed, Finished, Retried, Started, attempt, judged
-from dbviz.sweeps.study import Study
 
 __all__ = ["Pool"]
 
@@ -40,14 +39,14 @@ class Pool:
     def at_once(self) -> int:
         return self.processes
 
-    def run(self, specs: Sequence[RunSpec], study: Study) -> Iterator[Event]:
+    def run(self, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
         waiting = deque((spec, self.retries) for spec in specs)
         idle: list[_Worker] = []
         busy: dict[Connection, tuple[_Worker, RunSpec, int]] = {}
         try:
             while waiting or busy:
                 while waiting and len(busy) < self.processes:
-                    worker, (spec, left) = idle.pop() if idle else _Worker.begin(study), waiting.popleft()
+                    worker, (spec, left) = idle.pop() if idle else _Worker.begin(task), waiting.popleft()
                     worker.give(spec)
                     busy[worker.pipe] = worker, spec, left
                     yield Started(spec=spec)
@@ -76,10 +75,10 @@ class _Worker:
     pipe: Connection
 
     @classmethod
-    def begin(cls, study: Study) -> "_Worker":
+    def begin(cls, task: Task) -> "_Worker":
         context = mp.get_context("spawn")  # a forked process would share torch's threads and CUDA's state
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, study, os.getpid()), daemon=True)
+        process = context.Process(target=_work, args=(theirs, task, os.getpid()), daemon=True)
         process.start()
         theirs.close()  # else the pipe would stay open when the process dies
         return cls(process, ours)
@@ -102,12 +101,12 @@ class _Worker:
         self.pipe.close()
 
 
-def _work(pipe: Connection, study: Study, parent: int) -> None:
+def _work(pipe: Connection, task: Task, parent: int) -> None:
     """What a worker does until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
     torch.set_num_threads(1)
     while os.getppid() == parent:
         try:
-            pipe.send(attempt(pipe.recv(), study))
+            pipe.send(attempt(pipe.recv(), task))
         except (EOFError, OSError):  # the parent is gone
             return

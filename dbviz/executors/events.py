@@ -2,16 +2,17 @@
 
 import errno
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from dbviz.errors import TrainingDiverged
 from dbviz.spec import RunSpec
-from dbviz.sweeps.measure import perform
-from dbviz.sweeps.study import Study
 
-__all__ = ["WORKER_DIED", "Event", "Executor", "Failed", "Finished", "Retried", "Started", "attempt", "judged"]
+__all__ = ["WORKER_DIED", "Event", "Executor", "Failed", "Finished", "Retried", "Started", "Task", "attempt", "judged"]
+
+Task = Callable[[RunSpec], object]
+"""What is to be done with each run. It is sent to other processes, so it is a function of a module, or a `partial`."""
 
 WORKER_DIED = "its worker process was killed or crashed"
 
@@ -25,7 +26,7 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A run is trained and measured, and in the store."""
+    """A run is done, and what came of it is in the store."""
 
     spec: RunSpec
 
@@ -75,7 +76,7 @@ Event = Started | Finished | Retried | Failed
 class Executor(Protocol):
     """A way to get a list of independent runs done."""
 
-    def run(self, specs: Sequence[RunSpec], study: Study) -> Iterator[Event]:
+    def run(self, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
         """Does every run, telling of each when it starts and ends; a failing one does not stop the others."""
         ...
 
@@ -89,10 +90,10 @@ class Executor(Protocol):
         ...
 
 
-def attempt(spec: RunSpec, study: Study) -> Finished | Failed:
+def attempt(spec: RunSpec, task: Task) -> Finished | Failed:
     """Does one run, whatever comes of it; an interruption alone is let through."""
     try:
-        perform(spec, study)
+        task(spec)
     except Exception as error:
         return Failed.of(spec, error)
     return Finished(spec=spec)
