@@ -236,6 +236,7 @@ def _train(
 ) -> None:
     store.begin(spec, home, device)
     model = _initial(spec, images)
+    initial_fingerprint = store.digest(model.state_dict())
     model.to(device)
     trained_on = training_images(spec, images, home)
     if spec.label_noise is not None:
@@ -276,6 +277,7 @@ def _train(
         test_logits=tested,
         class_count=len(images.class_names),
         image_shape=images.image_shape,
+        initial_fingerprint=initial_fingerprint,
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 import dbviz
 
 LINE = [
-    ["errors", "streams"],
-    ["naming", "spec"],
+    ["digests", "errors", "streams"],
+    ["naming", "seeding", "spec"],
     ["images"],
     ["models"],
     ["training"],
@@ -21,7 +21,7 @@ LINE = [
     ["scores"],
     ["sweeps"],
     ["figures"],
-    ["benchmarks"],
+    ["audits", "benchmarks"],
     ["console", "options"],
     ["announcement", "kept_maps", "reports", "wanted"],
     ["commands"],
