@@ -114,9 +114,9 @@ def _audited(options: DeterminismOptions, asked: "Wanted", spec: "RunSpec", name
     from dbviz.results import write_result
 
     subject, settings, vary = _subject(options, asked, spec), _settings(options, spec), options.vary or None
-    check_settings(settings, asked.device)
+    check_settings(settings, asked.device, also=options.vary)
     _announce(subject, settings, asked, spec, estimate_seconds(subject, settings, vary))
-    with progress_bar(2 + len(vary or get_args(Setting))) as advance:
+    with progress_bar(2.0 + len(vary or get_args(Setting))) as advance:
         found = audit_determinism(
             subject,
             settings,

@@ -22,15 +22,15 @@ _SEEDS = 2**32
 """NumPy's global generator takes seeds below this."""
 
 
-def seed_everything(seed: int) -> tuple[str, ...]:
+def seed_everything(seed: int) -> str | None:
     """Seeds Python's, NumPy's and torch's global generators; torch's on the CPU and on every CUDA device.
 
     Not reached are generators that someone holds (`numpy.random.default_rng()` in a dataset, say: the loader audit
     finds those), other processes, and the hash seed, which is fixed when Python starts.
 
     Returns:
-        What cannot be changed in this process any more, a sentence each: the hash seed, unless PYTHONHASHSEED was set
-        when Python started. It orders sets of strings, which then differs from process to process.
+        What cannot be changed in this process any more, in a sentence: the hash seed, unless PYTHONHASHSEED was set
+        when Python started, which is None. It orders sets of strings.
 
     Raises:
         InputError: the seed is not in [0, 2**32).
@@ -41,10 +41,10 @@ def seed_everything(seed: int) -> tuple[str, ...]:
     np.random.seed(seed)  # noqa: NPY002
     torch.manual_seed(seed)  # every device, also those that are not in use yet
     if os.environ.get("PYTHONHASHSEED", "random") != "random":
-        return ()
+        return None
     return (
         "the hash seed is drawn when Python starts, so the order of sets of strings differs from process to process: "
-        f"start it as PYTHONHASHSEED=0 {sys.executable or 'python'}",
+        f"start it as PYTHONHASHSEED=0 {sys.executable or 'python'}"
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dbviz.audits.loader import LoaderAudit, audit_loader
 from dbviz.audits.nondeterministic import Used, used
-from dbviz.audits.settings import SETTINGS, Settings, check_setting, check_settings, missing_for, varied
+from dbviz.audits.settings import SETTINGS, Settings, check_settings, missing_for, varied
 from dbviz.audits.subject import Outcome, Source, Subject, few_steps, logits_of
 from dbviz.audits.trace import Difference, first_difference
 from dbviz.errors import InputError
@@ -123,9 +123,7 @@ def audit_determinism(
     advance: Callable[[str], None] = lambda _: None,
 ) -> DeterminismAudit:
     """The audit of a subject; see `determinism`. `advance` is told what is done next, once for each training."""
-    check_settings(settings, subject.device)
-    for setting in vary or ():
-        check_setting(setting, subject.device)
+    check_settings(settings, subject.device, also=vary or ())
     if vary and "workers" in vary and make_loader is None:
         raise InputError("the number of data workers can only be varied with a loader: give make_loader")
     outcomes = []

@@ -42,9 +42,7 @@ class LoaderAudit:
     faults: tuple[LoaderFault, ...]
 
 
-def audit_loader(
-    loader: DataLoader[Any] | LoaderBatches | Callable[[int], Any], *, workers: int = 2, batches: int = 4
-) -> LoaderAudit:
+def audit_loader(loader: Any, *, workers: int = 2, batches: int = 4) -> LoaderAudit:
     """Compares the first batches of fresh passes under the same seeding, without and with workers.
 
     The global generators and the loader's own stand at the same place before each pass, and its sampler, if it has a

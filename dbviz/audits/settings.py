@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from dbviz.errors import InputError
 from dbviz.spec import Precision, Setting
 from dbviz.training.device import evaluation_batch, kernels
 
-__all__ = ["SETTINGS", "Settings", "applied", "check_setting", "check_settings", "missing_for", "varied"]
+__all__ = ["SETTINGS", "Settings", "applied", "check_settings", "missing_for", "varied"]
 
 SETTINGS: dict[Setting, str] = {
     "deterministic": "deterministic algorithms",
@@ -98,31 +98,21 @@ def missing_for(setting: Setting, device: torch.device) -> str | None:
     return None
 
 
-def check_setting(setting: Setting, device: torch.device) -> None:
-    """For a setting that was asked for by name.
-
-    Raises:
-        InputError: this machine lacks something that it needs.
-    """
-    if (missing := missing_for(setting, device)) is not None:
-        raise InputError(f"{SETTINGS[setting]} {missing}, and the device is {device}: leave {setting} out")
-
-
-def check_settings(settings: Settings, device: torch.device) -> None:
-    """For settings under which a training is asked for.
+def check_settings(settings: Settings, device: torch.device, *, also: Sequence[Setting] = ()) -> None:
+    """For settings under which a training is asked for, and others asked for by name.
 
     Raises:
         InputError: this machine lacks something that one of them needs.
     """
-    wanted: dict[Setting, bool] = {
+    on: dict[Setting, bool] = {
         "cudnn-benchmark": settings.cudnn_benchmark,
         "tf32": settings.tf32,
         "bf16": settings.precision == "bf16",
         "compile": settings.compiled,
     }
-    for setting, on in wanted.items():
-        if on:
-            check_setting(setting, device)
+    for setting in SETTINGS:
+        if (on.get(setting) or setting in also) and (missing := missing_for(setting, device)) is not None:
+            raise InputError(f"{SETTINGS[setting]} {missing}, and the device is {device}: leave {setting} out")
     if (settings.threads or 1) > (os.cpu_count() or 1):
         raise InputError(f"{settings.threads} threads asked for, but there are {os.cpu_count()} cores: take fewer")
 
@@ -133,7 +123,7 @@ def applied(settings: Settings) -> Iterator[None]:
     kinds: list[Any] = [torch.backends.cudnn.conv, torch.backends.cuda.matmul]  # pyright: ignore[reportAttributeAccessIssue]
     before, threads = [kind.fp32_precision for kind in kinds], torch.get_num_threads()
     with kernels(deterministic=settings.deterministic):  # puts back what is set here too
-        torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
+        torch.use_deterministic_algorithms(settings.deterministic, warn_only=settings.deterministic)
         torch.backends.cudnn.benchmark = settings.cudnn_benchmark
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
         try:

@@ -130,6 +130,12 @@ def _train(model: nn.Module, subject: Subject, settings: Settings, recorder: Rec
     recipe = replace(subject.recipe, precision=settings.precision, deterministic=settings.deterministic)
     optimizer, objective = make_optimizer(model, recipe), subject.objective or plain_objective(recipe)
     rng = numpy_stream(0, "audit", "mode")
+
+    def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
+        loss = objective.loss(logits, targets)
+        recorder.note("loss", loss)
+        return loss
+
     model.train()
     batches = _batches(subject)
     for step in range(1, subject.steps + 1):
@@ -139,8 +145,7 @@ def _train(model: nn.Module, subject: Subject, settings: Settings, recorder: Rec
         recorder.note("labels", labels)
         recorder.begin_loss()
         images, targets = objective.prepare(model, images, labels, rng)
-        loss, _ = training_step(model, optimizer, objective.loss, images, targets, recipe, recipe.learning_rate)
-        recorder.note("loss", loss)
+        training_step(model, optimizer, loss_of, images, targets, recipe, recipe.learning_rate)
         _note_state(recorder)
 
 
