@@ -187,7 +187,10 @@ def _described(settings: "Settings", device: Any) -> str:
 
 def _print_determinism(found: "DeterminismAudit", name: str, subject: "Subject") -> None:
     columns = ["changed", "from", "to", "same bits", "weights", "relative", "logits", "relative", "labels changed"]
-    title = f"{name}: largest differences after {found.steps} steps, and share of {len(subject.images)} labels changed"
+    title = (
+        f"{name}: largest differences after {found.steps} steps, relative to the largest value of the tensor, and "
+        f"share of {len(subject.images)} labels changed"
+    )
     print_table(title, columns, [_row(each) for each in found.varied])
     if found.nondeterministic:
         rows = [
@@ -228,7 +231,7 @@ def _row(one: "Varied") -> list[str]:
     return [*begun, "yes" if one.same_bits else "no", *shown, f"{one.labels_changed or 0:.1%}"]
 
 
-def _some(places: Sequence[str], at_most: int = 2) -> str:
+def _some(places: Sequence[str], at_most: int = 1) -> str:
     more = f" and {len(places) - at_most} more" if len(places) > at_most else ""
     return f"{'; '.join(places[:at_most])}{more}"
 

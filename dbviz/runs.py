@@ -28,9 +28,11 @@ from dbviz.progress import progress_bar
 from dbviz.spec import OPTIMIZERS, LabelNoise, RunSpec, Seeds
 from dbviz.store import Run
 from dbviz.training import accuracy, choose_device, default_precision, logits, preset_spec, train
+from dbviz.training.device import kernels
 from dbviz.training.least_squares import least_squares
 from dbviz.training.objective import make_objective
 from dbviz.training.pilot import seconds_per_run
+from dbviz.training.random_forward import check_forward_repeats
 
 __all__ = ["estimate_seconds", "fit", "fit_specs", "label_noise", "make_specs", "training_images", "unfinished"]
 
@@ -238,6 +240,8 @@ def _train(
     model = _initial(spec, images)
     initial_fingerprint = store.digest(model.state_dict())
     model.to(device)
+    if spec.recipe.deterministic:
+        _check_repeats(model, images, device, spec.arch)
     trained_on = training_images(spec, images, home)
     if spec.label_noise is not None:
         wrong = mislabelled(images.train.first(spec.train_size), trained_on.labels)
@@ -279,6 +283,13 @@ def _train(
         image_shape=images.image_shape,
         initial_fingerprint=initial_fingerprint,
     )
+
+
+def _check_repeats(model: nn.Module, images: Images, device: torch.device, name: str) -> None:
+    """Before time is spent on it: a network that is random in evaluation mode would have no labels."""
+    few = list(range(min(8, len(images.test))))
+    with kernels(deterministic=True):
+        check_forward_repeats(model, images.test.normalized(few).to(device), name)
 
 
 def _initial(spec: RunSpec, images: Images) -> nn.Module:

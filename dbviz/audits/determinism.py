@@ -25,7 +25,7 @@ _SHOWN_TWICE = 32
 _NOTED = 2.0
 """How much longer a step takes while every operation is noted, roughly."""
 _COMPILE_SECONDS = 40.0
-"""What compiling a network takes for training and for evaluation, roughly."""
+"""What compiling a network for training takes, roughly."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from dbviz.training.device import evaluation_batch
 from dbviz.training.evaluation import evaluating
 from dbviz.training.loop import training_step
 from dbviz.training.objective import Objective, make_objective, plain_objective
-from dbviz.training.optimizers import make_optimizer
+from dbviz.training.optimizers import learning_rate, make_optimizer
 
 __all__ = ["Outcome", "Source", "Subject", "few_steps", "logits_of", "subject_of"]
 
@@ -47,6 +47,8 @@ class Subject:
     objective: Objective | None = None
     """What is minimised; None: the cross-entropy of the images as they come."""
     steps: int
+    of_steps: int | None = None
+    """Over how many steps the recipe's learning rate is scheduled; None: over `steps`."""
     device: torch.device
 
     def __post_init__(self) -> None:
@@ -65,7 +67,7 @@ def subject_of(
     shown: int,
     teacher: nn.Module | None = None,
 ) -> Subject:
-    """The first steps of a run, as `dbviz.fit` takes them but at a constant rate.
+    """The first steps of a run, as `dbviz.fit` takes them.
 
     Args:
         shown: how many test images the networks are then asked about.
@@ -84,6 +86,7 @@ def subject_of(
         recipe=recipe,
         objective=make_objective(recipe, images.train, teacher),
         steps=steps,
+        of_steps=recipe.epochs * -(-len(train) // recipe.batch_size),
         device=device,
     )
 
@@ -95,7 +98,7 @@ class Outcome:
     model: nn.Module
     trace: list[Event]
     logits: Float32[Tensor, "n k"]
-    """For the subject's images, on the CPU."""
+    """For the subject's images, in plain fp32, on the CPU."""
     warned: tuple[str, ...]
     """Operations of which torch said, while it ran them, that they have no deterministic form."""
 
@@ -114,14 +117,14 @@ def few_steps(subject: Subject, settings: Settings, *, operations: bool = False)
         _note_state(recorder, "initial ")
         with recorder.watching():
             _train(forward, subject, settings, recorder)
-        logits = logits_of(forward, subject, settings)
+        logits = logits_of(model, subject, settings)
     return Outcome(model, recorder.events, logits, tuple(said))
 
 
-def logits_of(model: Callable[[Tensor], Tensor], subject: Subject, settings: Settings) -> Float32[Tensor, "n k"]:
-    """What the model says of the subject's images, so many at once as the settings say."""
-    kind, size = subject.device.type, settings.evaluation_batch or evaluation_batch(subject.device)
-    with evaluating(model), torch.autocast(kind, torch.bfloat16, enabled=settings.precision == "bf16"):
+def logits_of(model: nn.Module, subject: Subject, settings: Settings) -> Float32[Tensor, "n k"]:
+    """What the model says of the subject's images in plain fp32, so many at once as the settings say."""
+    size = settings.evaluation_batch or evaluation_batch(subject.device)
+    with evaluating(model):
         shown = (part.to(subject.device, memory_format=torch.channels_last) for part in subject.images.split(size))
         return torch.cat([model(part).float() for part in shown]).cpu()
 
@@ -129,7 +132,7 @@ def logits_of(model: Callable[[Tensor], Tensor], subject: Subject, settings: Set
 def _train(model: nn.Module, subject: Subject, settings: Settings, recorder: Recorder) -> None:
     recipe = replace(subject.recipe, precision=settings.precision, deterministic=settings.deterministic)
     optimizer, objective = make_optimizer(model, recipe), subject.objective or plain_objective(recipe)
-    rng = numpy_stream(0, "audit", "mode")
+    rng, total = numpy_stream(0, "audit", "mode"), subject.of_steps or subject.steps
 
     def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
         loss = objective.loss(logits, targets)
@@ -145,7 +148,8 @@ def _train(model: nn.Module, subject: Subject, settings: Settings, recorder: Rec
         recorder.note("labels", labels)
         recorder.begin_loss()
         images, targets = objective.prepare(model, images, labels, rng)
-        training_step(model, optimizer, loss_of, images, targets, recipe, recipe.learning_rate)
+        rate = learning_rate(recipe, min(step - 1, total), total)
+        training_step(model, optimizer, loss_of, images, targets, recipe, rate)
         _note_state(recorder)
 
 

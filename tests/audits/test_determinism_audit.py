@@ -333,6 +333,24 @@ def test_a_compiled_network_is_compared_with_itself_uncompiled():
     assert audit(network, settings=Settings(compiled=True), steps=2).first is None
 
 
+def test_the_rate_is_the_one_of_the_whole_schedule(monkeypatch):
+    from dbviz.audits import subject
+
+    rates: list[float] = []
+    real: Any = subject.training_step
+
+    def noting(*arguments: Any) -> Any:
+        rates.append(arguments[-1])
+        return real(*arguments)
+
+    monkeypatch.setattr(subject, "training_step", noting)
+    recipe = Recipe(epochs=1, learning_rate=1.0, schedule="steps")
+    made: dict[str, Any] = {"recipe": recipe, "device": CPU, "images": IMAGES}
+    of = subject.Subject(make_model=network, make_batches=batches, steps=3, of_steps=4, **made)
+    subject.few_steps(of, Settings())
+    assert rates == pytest.approx([1.0, 1.0, 0.1])  # at 0, 25 and 50 %
+
+
 def test_registered_architectures_repeat(small_images):
     images = small_images.train.normalized(np.arange(8))
     labels = torch.from_numpy(small_images.train.labels[:8])
