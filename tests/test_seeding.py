@@ -1,7 +1,9 @@
 """Seeding a loop of one's own: every global generator, workers, and batches that do not depend on the workers."""
 
 import random
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,6 +179,27 @@ def test_a_private_generator_repeats_itself_in_every_worker():
     """What the README warns of, and what the audit of loaders finds."""
     loader = DataLoader(Private(), batch_size=1, num_workers=2, worker_init_fn=seed_worker)
     first, second, *_ = (float(batch) for batch in loader)
+    assert first == second
+
+
+def test_the_readmes_loaders_give_equal_batches_and_its_warning_is_true():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (block,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "seeded_loader" in code)
+    names: dict = {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        exec(block, names)
+
+    class Naive(names["Crops"]):
+        rng = np.random.default_rng(0)
+
+        def __getitem__(self, i: int) -> tuple[int, int]:
+            row, column = self.rng.integers(0, 5, 2)
+            return int(row), int(column)
+
+    first, second, *_ = (
+        torch.stack(batch).T.tolist() for batch in DataLoader(Naive(names["crops"].images), 8, num_workers=2)
+    )
     assert first == second
 
 
