@@ -9,8 +9,8 @@ import pytest
 import dbviz
 
 LINE = [
-    ["errors", "sealed", "streams"],
-    ["naming", "spec"],
+    ["digests", "errors", "sealed", "streams"],
+    ["naming", "seeding", "spec"],
     ["images"],
     ["models"],
     ["training"],
@@ -21,7 +21,7 @@ LINE = [
     ["scores"],
     ["sweeps"],
     ["figures"],
-    ["benchmarks"],
+    ["audits", "benchmarks"],
     ["console", "options"],
     ["announcement", "kept_maps", "many_runs", "reports", "wanted"],
     ["commands"],
