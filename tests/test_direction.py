@@ -23,7 +23,7 @@ LINE = [
     ["figures"],
     ["benchmarks"],
     ["console", "options"],
-    ["announcement", "kept_maps", "many_runs", "reports", "wanted"],
+    ["announcement", "kept_maps", "many_runs", "reports", "side_by_side", "wanted"],
     ["commands"],
 ]
 """From left to right; what stands in one place is free to use each other. Commands are what `python -m dbviz` lists."""
