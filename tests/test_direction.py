@@ -21,9 +21,9 @@ LINE = [
     ["scores"],
     ["sweeps"],
     ["figures"],
-    ["benchmarks"],
+    ["audits", "benchmarks"],
     ["console", "options"],
-    ["announcement", "kept_maps", "many_runs", "reports", "side_by_side", "wanted"],
+    ["announcement", "audit_sources", "kept_maps", "many_runs", "reports", "side_by_side", "wanted"],
     ["commands"],
 ]
 """From left to right; what stands in one place is free to use each other. Commands are what `python -m dbviz` lists."""
