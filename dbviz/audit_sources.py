@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from dbviz.audits import SourcesDesign
+    from dbviz.regions import PlaneSet
     from dbviz.scores import Estimate, SourceAnalysis
     from dbviz.store import Run
     from dbviz.wanted import Wanted
@@ -80,6 +81,7 @@ def measured_sources(options: SourcesOptions) -> "SourceAnalysis":
     out = output_directory(options.out)
 
     from dbviz.audits import sources_design
+    from dbviz.kept_maps import kept_maps
     from dbviz.regions.plane import check_grid
     from dbviz.scores import analyse_sources
     from dbviz.wanted import wanted
@@ -90,8 +92,11 @@ def measured_sources(options: SourcesOptions) -> "SourceAnalysis":
         raise InputError(f"{len(asked.specs)} networks given: the sources of one are audited at a time")
     sources = options.sources or _default_sources(asked.device.type)
     design = sources_design(asked.specs[0], sources, runs=options.runs)
+    planes = _planes(options, asked)
     runs = _trained(design, options, asked)
-    maps, path = _sampled(runs, options, asked, out)
+    parts = ["sources", asked.images.name, options.arch[0], asked.preset, str(len(planes))]
+    grid = {"resolution": options.resolution, "margin": options.margin}
+    maps, path = kept_maps({run.spec.name: run for run in runs}, planes, out, parts, **grid, device=options.device)
     predictions = _predictions(runs)
     found = analyse_sources(predictions, asked.images.test.labels, maps.labels.values, design.positions)
     missing = {} if options.sources or "kernels" in sources else {"kernels": _CPU_REPEATS}
@@ -136,17 +141,13 @@ def _trained(design: "SourcesDesign", options: SourcesOptions, asked: "Wanted") 
     return [run for spec in specs if (run := store.find(spec, home)) is not None]
 
 
-def _sampled(runs: Sequence["Run"], options: SourcesOptions, asked: "Wanted", out: Path) -> tuple["xr.Dataset", Path]:
-    from dbviz.kept_maps import kept_maps
+def _planes(options: SourcesOptions, asked: "Wanted") -> "PlaneSet":
     from dbviz.regions import draw_planes
 
     count = _TRIPLETS[asked.preset] if options.triplets is None else options.triplets
     if count < 2:
         raise InputError(f"{count} planes: intervals need at least two (--triplets)")
-    planes = draw_planes(asked.images.test, count, seed=options.triplet_seed)
-    parts = ["sources", asked.images.name, options.arch[0], asked.preset, str(count)]
-    grid = {"resolution": options.resolution, "margin": options.margin}
-    return kept_maps({run.spec.name: run for run in runs}, planes, out, parts, **grid, device=options.device)
+    return draw_planes(asked.images.test, count, seed=options.triplet_seed)
 
 
 def _predictions(runs: Sequence["Run"]) -> Any:

@@ -47,7 +47,7 @@ _COMPARED_VARIABLES = ("MKL_CBWR", "PYTHONHASHSEED")
 _COMPARED_VARIABLES_ON_A_GPU = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE")
 
 Differences = dict[str, dict[str, list[str]]]
-"""By the setting's name, and in it by its value, the results that were computed so."""
+"""By the setting's name, and in it by its value, the most frequent first, the results that were computed so."""
 
 
 def environment(device: Any = None) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def differences(environments: Mapping[str, Mapping[str, Any]]) -> Differences:
             if setting in found:
                 by_value.setdefault(found[setting], []).append(name)
         if len(by_value) > 1:
-            said[setting] = by_value
+            said[setting] = dict(sorted(by_value.items(), key=lambda item: -len(item[1])))
     return said
 
 

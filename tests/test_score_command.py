@@ -172,7 +172,7 @@ def test_results_of_different_environments_are_pointed_out(scored, capsys):
     regions.save(maps.assign_attrs(environments=json.dumps(entries)), "a.nc")
     assert main(["a.nc", "--out", "again"]) == 0
     now = base["packages"]["torch"]
-    expected = f"trained in different environments, which may change bits: torch 2.11.0 (1 model), {now} (3 models)."
+    expected = f"trained in different environments, which may change bits: torch {now} (3 models), 2.11.0 (1 model)."
     assert [line for line in capsys.readouterr().out.splitlines() if "environments" in line] == [f"Note: {expected}"]
     stored = json.loads(Path("again/a.json").read_text())["environment_differences"]
     assert stored == {"trained": {"torch": {"2.11.0": [first], now: others}}, "computed": {}}

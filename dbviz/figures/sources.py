@@ -40,9 +40,8 @@ def plot_cells(
         panel.tick_params(labelsize=7)
         panel.grid(axis="x", alpha=0.3)
     for row, why in enumerate(missing.values(), len(cells)):
-        panels[0, 0].annotate(
-            f"not measured: {why}", (0.02, row), xycoords=("axes fraction", "data"), fontsize=7, va="center"
-        )
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 6}
+        panels[0, 0].annotate(f"not measured:\n{why}", (0.03, row), **place)
     panels[0, 0].set_yticks(range(len(rows)), rows, fontsize=8)
     panels[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     panels[0, 0].set_ylabel("varied", fontsize=8)
