@@ -8,9 +8,10 @@ The public names below load on first use, so that `import dbviz` and `--help` ne
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from dbviz.environment import environment  # at once: else its module, once loaded, would stand under this name
+
 if TYPE_CHECKING:
     from dbviz import audits, executors, figures, images, models, regions, scores, sweeps, training
-    from dbviz.environment import environment
     from dbviz.errors import InputError
     from dbviz.figures import RegionDisplay
     from dbviz.images import Images, ImageSet, load_images, seeded_loader
@@ -35,7 +36,6 @@ _HOMES = {
     "RunSpec": "dbviz.spec",
     "Seeds": "dbviz.spec",
     "draw_planes": "dbviz.regions",
-    "environment": "dbviz.environment",
     "fit": "dbviz.runs",
     "load_images": "dbviz.images",
     "sample": "dbviz.regions",

@@ -11,6 +11,7 @@ import tyro
 from dbviz.console import output_directory, print_table, run_command, say
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
+from dbviz.side_by_side import tell_differences
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,6 +148,7 @@ def _draw(maps: "xr.Dataset", corners: "ImageSet", options: PlotOptions, path: P
 
 def _report(maps: "xr.Dataset", agreement: dict[str, float]) -> dict[str, Any]:
     """Prints the table; the same numbers for the result file."""
+    from dbviz.regions import environment_differences
     from dbviz.scores import networks
 
     rows, first_of = [], set()
@@ -160,7 +162,10 @@ def _report(maps: "xr.Dataset", agreement: dict[str, float]) -> dict[str, Any]:
         ["network", "seed", "test accuracy", "agreement of its seeds on this plane"],
         rows,
     )
+    found = environment_differences(maps)
+    tell_differences(found)
     return {
+        "environment_differences": found,
         "test_accuracy": {str(m): float(maps.test_accuracy.sel(model=m)) for m in maps.model.values},
         "agreement": agreement,
     }

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from dbviz.console import file_name
 from dbviz.figures import plot_distributions, plot_extremes, plot_matrix, plot_scores, save_figure
+from dbviz.regions import environment_differences
 from dbviz.results import write_result
 from dbviz.scores import Summary, groups, nudged, plane_agreement
 from dbviz.scores.tables import estimate_fields, matrix_csv, matrix_latex, scores_csv, scores_latex
@@ -47,7 +48,8 @@ def write_summary(stem: Path, maps: xr.Dataset, summary: Summary, *, where: str 
 
 
 def summary_numbers(maps: xr.Dataset, summary: Summary) -> dict[str, object]:
-    """Every number of a summary, with the specs of the runs and the identity of the planes, as plain values."""
+    """Every number of a summary, with the specs of the runs, the identity of the planes and in what the environments of
+    the runs differ, as plain values."""
     return {
         "reproducibility": [
             {"networks": pair, **estimate_fields(e)} for pair, e in summary.matrix.items() if pair[0] <= pair[1]
@@ -56,6 +58,7 @@ def summary_numbers(maps: xr.Dataset, summary: Summary) -> dict[str, object]:
         "test_accuracy": dict(zip(maps.model.values.tolist(), maps.test_accuracy.values.tolist(), strict=True)),
         "specs": json.loads(maps.attrs["specs"]),
         "planes": maps.attrs["planes"],
+        "environment_differences": environment_differences(maps),
     }
 
 

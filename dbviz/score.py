@@ -11,6 +11,7 @@ import tyro
 from dbviz.console import output_directory, print_table, run_command, say
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
+from dbviz.side_by_side import tell_differences
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -213,6 +214,7 @@ def _labelled(runs: Sequence["Run"], wrong: bool, images: int) -> Any:
 
 
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
+    from dbviz.regions import environment_differences
     from dbviz.scores import groups
     from dbviz.scores.published import published
     from dbviz.scores.tables import frame_rows, matrix_frame, scores_frame
@@ -230,6 +232,7 @@ def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     print_table("By network, 95 % intervals", ["", *names], rows)
     for note in summary.notes:
         say(f"Note on some intervals: {note}.")
+    tell_differences(environment_differences(maps))
 
 
 def _shown(value: float | None, sign: str) -> str:

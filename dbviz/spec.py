@@ -54,6 +54,8 @@ class Seeds:
     """Chooses one initial weight that is multiplied by 1.001 (Summers & Dinneen 2021); None leaves all as they are."""
     noise: int = 0
     """Which training images are mislabelled, and as what: the same in every run unless it is set."""
+    repeat: int = 0
+    """Draws nothing: tells apart trainings of one spec whose kernels do not give the same bits every time."""
 
     def __post_init__(self) -> None:
         for name, seed in dataclasses.asdict(self).items():
@@ -68,7 +70,8 @@ class Seeds:
         one = self.init == self.order == self.augment
         text = str(self.init) if one else f"{self.init}.{self.order}.{self.augment}"
         text = text if self.nudge is None else f"{text}-nudge{self.nudge}"
-        return f"{text}-noise{self.noise}" if self.noise else text
+        text = f"{text}-noise{self.noise}" if self.noise else text
+        return f"{text}-repeat{self.repeat}" if self.repeat else text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +189,8 @@ class RunSpec:
         )
         solved, said = self.recipe.optimizer == "least-squares", "None under least-squares, which begins from nothing"
         _require(not solved or self.seeds.nudge is None, "seeds.nudge", self.seeds.nudge, said)
+        repeats = "0 where recipe.deterministic is set: a repetition would give the same bits"
+        _require(not self.recipe.deterministic or not self.seeds.repeat, "seeds.repeat", self.seeds.repeat, repeats)
 
     @property
     def identity(self) -> str:

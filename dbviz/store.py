@@ -34,6 +34,7 @@ from dbviz.errors import InputError
 from dbviz.models.build import construct
 from dbviz.sealed import load_tensors, load_weights, save_tensors, sealed_digest, write_whole
 from dbviz.spec import RunSpec
+from dbviz.training.device import kernels
 from dbviz.training.loop import Checkpoint, EpochMetrics
 
 __all__ = [
@@ -101,6 +102,16 @@ class Run:
     def fingerprint(self) -> str:
         """Digest of the weights, as written with them; see `dbviz.sealed.digest`."""
         return sealed_digest(self.weights)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What it was trained with; nothing where that is not there any more.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        path = self.directory / "environment.json"
+        return _read_json(path) if path.exists() else {}
 
     def test_logits(self) -> Tensor:
         """The network's outputs (n, k) for every test image, evaluated in fp32 right after the last epoch.
@@ -243,7 +254,8 @@ def begin(spec: RunSpec, home: Path, device: torch.device) -> None:
     for partial in directory.glob(".*.part"):
         partial.unlink()
     write_whole(directory / "spec.json", _to_json(spec.to_dict()))
-    write_whole(directory / "environment.json", _to_json(environment(device)))
+    with kernels(deterministic=spec.recipe.deterministic):  # as they are while it trains
+        write_whole(directory / "environment.json", _to_json(environment(device)))
 
 
 def save_labels(spec: RunSpec, home: Path, labels: Tensor, mislabelled: Tensor) -> None:

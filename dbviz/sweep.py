@@ -11,6 +11,7 @@ import tyro
 from dbviz.console import duration, file_name, output_directory, print_table, run_command, say
 from dbviz.errors import RunsFailed
 from dbviz.options import ExecutorOptions, TrainingOptions
+from dbviz.side_by_side import tell_differences
 
 if TYPE_CHECKING:
     from dbviz.executors import Executor
@@ -97,7 +98,9 @@ def _sweep(options: SweepOptions) -> None:
     some = len(failed) < len(specs)
     curves = curves_of(specs, study, along=options.along, tolerance=options.tolerance) if some else []
     _print(curves, asked)
-    _write(out / _name(specs, study, asked), curves, sweep_fields(curves, specs, study, failed, options.tolerance))
+    numbers = sweep_fields(curves, specs, study, failed, options.tolerance)
+    tell_differences(numbers["environment_differences"])
+    _write(out / _name(specs, study, asked), curves, numbers)
     if failed:
         raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")
 

@@ -102,6 +102,21 @@ def test_plot_again_trains_and_samples_nothing_and_draws_the_same_bytes(capsys, 
     assert "not sampled again" in out
 
 
+def test_plot_points_out_runs_of_different_environments(capsys):
+    assert plot() == 0
+    assert "environments" not in said(capsys)[0]
+    one = next(iter(HOME.glob("*-s1-*/environment.json")))
+    one.write_text(json.dumps(json.loads(one.read_text()) | {"threads": 77}))
+    written("nc").unlink()
+    assert plot() == 0
+    assert (
+        "trained in different environments, which may change bits: threads 1 (1 model), 77 (1 model)."
+        in said(capsys)[0]
+    )
+    found = json.loads(written("json").read_text())["environment_differences"]
+    assert found["trained"]["threads"]["77"] == [one.parent.name]
+
+
 def test_plot_samples_again_what_is_asked_for_anew(monkeypatch):
     assert plot() == 0
     first = written("nc")

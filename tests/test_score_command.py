@@ -162,6 +162,28 @@ def test_planes_go_through_mislabelled_training_images(among, wrong, shared_home
         assert (load_tensors(labels)[0]["mislabelled"].numpy()[triplets] == wrong).all()
 
 
+def test_results_of_different_environments_are_pointed_out(scored, capsys):
+    maps = regions.load(scored)
+    first, others = str(maps.model.values[0]), [str(name) for name in maps.model.values[1:]]
+    base = json.loads(maps.attrs["environment"])
+    older = base | {"packages": base["packages"] | {"torch": "2.11.0"}}
+    entries = [{"environment": older, "trained": [first]}, {"environment": base, "trained": others}]
+    capsys.readouterr()
+    regions.save(maps.assign_attrs(environments=json.dumps(entries)), "a.nc")
+    assert main(["a.nc", "--out", "again"]) == 0
+    now = base["packages"]["torch"]
+    expected = f"trained in different environments, which may change bits: torch {now} (3 models), 2.11.0 (1 model)."
+    assert [line for line in capsys.readouterr().out.splitlines() if "environments" in line] == [f"Note: {expected}"]
+    stored = json.loads(Path("again/a.json").read_text())["environment_differences"]
+    assert stored == {"trained": {"torch": {"2.11.0": [first], now: others}}, "computed": {}}
+
+
+def test_nothing_is_said_of_environments_that_agree(scored, scored_once):
+    assert "environments" not in scored_once[1]
+    stored = json.loads(scored.with_suffix(".json").read_text())["environment_differences"]
+    assert stored == {"trained": {}, "computed": {}}
+
+
 def changed(scored: Path, **attributes) -> None:
     maps = regions.load(scored)
     regions.save(maps.isel(model=slice(2)), "a.nc")

@@ -292,6 +292,28 @@ def test_a_finished_run_is_found_with_what_was_noted(tmp_path):
     assert environment["packages"]["torch"] == metadata.version("torch")
 
 
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_environment_of_a_run_is_that_of_its_training(deterministic, tmp_path):
+    spec = dataclasses.replace(SPEC, recipe=dataclasses.replace(SPEC.recipe, deterministic=deterministic))
+    before = torch.are_deterministic_algorithms_enabled()
+    store.begin(spec, tmp_path, CPU)
+    noted = json.loads((tmp_path / spec.name / "environment.json").read_text())
+    assert noted["deterministic_algorithms"] == deterministic
+    assert torch.are_deterministic_algorithms_enabled() == before
+
+
+def test_a_run_knows_its_environment_unless_that_is_gone_and_says_if_it_is_damaged(tmp_path):
+    path = finished(tmp_path) / "environment.json"
+    run = store.find(SPEC, tmp_path)
+    assert run is not None
+    assert run.environment == json.loads(path.read_text())
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"environment\.json is damaged"):
+        _ = run.environment
+    path.unlink()
+    assert run.environment == {}
+
+
 @pytest.mark.parametrize("called", ["name", "identity", "start of the identity"])
 def test_a_run_is_found_by_its_name(called, tmp_path):
     directory = finished(tmp_path)

@@ -63,6 +63,24 @@ def test_what_is_done_is_not_done_again(capsys, monkeypatch):
     assert numbers()["curves"] == first
 
 
+def test_runs_and_measurements_of_different_environments_are_pointed_out(capsys):
+    assert main(FEATURES) == 0
+    assert "environments" not in capsys.readouterr().out
+    assert numbers()["environment_differences"] == {"trained": {}, "computed": {}}
+    one = min(Path("home").glob("*/environment.json"))
+    (measured,) = one.parent.glob("environment-*.json")
+    for path, threads in ((one, 77), (measured, 78)):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"threads": threads}))
+    assert main(FEATURES) == 0
+    out = capsys.readouterr().out
+    assert "Note: trained in different environments, which may change bits: threads" in out
+    assert "77 (1 model)" in out
+    assert "Note: sampled or measured in different environments, which may change bits: threads" in out
+    found = numbers()["environment_differences"]
+    assert found["trained"]["threads"]["77"] == [one.parent.name]
+    assert found["computed"]["threads"]["78"] == [f"{one.parent.name} after epoch 1"]
+
+
 def test_epochs_sizes_and_any_field_stand_along():
     mlp = [*TINY, "--arch", "mlp", "--label-noise", "0", "--margin-images", "0"]
     assert main([*mlp, "--train-size", "32", "--epochs", "2", "--at-epochs", "1", "2", "--out", "epochs"]) == 0

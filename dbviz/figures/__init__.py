@@ -8,6 +8,7 @@ from dbviz.figures.palette import PALETTES, class_colours
 from dbviz.figures.region_grid import plot_region_grid
 from dbviz.figures.regions import RegionDisplay
 from dbviz.figures.saving import FORMATS, save_figure
+from dbviz.figures.sources import plot_cells
 from dbviz.figures.speed import plot_growth, plot_rates
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "RegionDisplay",
     "class_colours",
     "noise_colour",
+    "plot_cells",
     "plot_curves",
     "plot_distributions",
     "plot_estimates",

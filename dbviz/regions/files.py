@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from dbviz.errors import InputError
+from dbviz.regions.environments import combined_environments
 from dbviz.regions.sampling import FORMAT
 from dbviz.sealed import write_whole
 
@@ -94,7 +95,7 @@ def combine(maps: Sequence[xr.Dataset]) -> xr.Dataset:
     together = xr.concat(
         list(maps), dim="model", data_vars="minimal", coords="minimal", compat="override", join="override"
     )
-    return together.assign_attrs(first.attrs | merged)
+    return together.assign_attrs(first.attrs | merged | {"environments": combined_environments(maps)})
 
 
 def load_if_equal(path: Path, wanted: dict[str, Any], *, confidence: bool) -> xr.Dataset | None:

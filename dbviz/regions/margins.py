@@ -22,6 +22,7 @@ from dbviz.errors import InputError
 from dbviz.images import ImageSet
 from dbviz.progress import progress_bar
 from dbviz.regions.directions import Along, check_directions, draw_targets, unit_directions
+from dbviz.regions.environments import environment_attributes
 from dbviz.regions.first_change import FirstChanges, check_search, first_changes
 from dbviz.regions.models import (
     Model,
@@ -85,8 +86,8 @@ def measure_margins(
         crossed: bool (model, image, direction), whether one was found.
         Coordinates: model (name), arch, seed and test_accuracy (model); image (its index), label (image), predicted
         and correct (model, image); target (image, direction), the index of the other image, along `images` alone.
-        Attributes: dataset, split, class names, kind of direction, seed, grid, tolerance, specs, environment and date,
-        as JSON where they are no plain value.
+        Attributes: dataset, split, class names, kind of direction, seed, grid, tolerance, specs, environment,
+        environments (of every model's training and measuring) and date, as JSON where they are no plain value.
 
     Raises:
         InputError: no model, a run of another dataset, no image, one out of range or given twice, no direction, a grid
@@ -119,6 +120,7 @@ def measure_margins(
                 margin[m, block] = found.distance.reshape(len(starts), directions)
                 crossed[m, block] = found.crossed.reshape(len(starts), directions)
                 advance(float(len(starts) * directions), "measuring")
+        computed_with = environment(chosen)
 
     dims = ("model", "image", "direction")
     coordinates = model_coordinates(named) | _image_coordinates(images, which, predicted)
@@ -136,7 +138,7 @@ def measure_margins(
         "maximum": float(grid[-1]),
         "tolerance": tolerance,
         **model_provenance(named),
-        "environment": json.dumps(environment(chosen)),
+        **environment_attributes(named, computed_with),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return xr.Dataset({"margin": (dims, margin), "crossed": (dims, crossed)}, coordinates, attributes)

@@ -15,6 +15,7 @@ from dbviz.environment import environment
 from dbviz.errors import InputError
 from dbviz.progress import progress_bar
 from dbviz.regions.calibration import calibrated
+from dbviz.regions.environments import environment_attributes
 from dbviz.regions.grid import Axes, Grid
 from dbviz.regions.labelling import Labels, label_every_point, label_refined, unsound
 from dbviz.regions.models import Model, model_coordinates, model_provenance, named_models
@@ -84,7 +85,8 @@ def sample(
         Coordinates: model (name), arch, seed and test_accuracy (model); plane (number), triplet and triplet_label
         (plane, corner), anchors (plane, corner, axis), a (plane, column), b (plane, row).
         Attributes: class names, specs, plane set, grid, evaluation (how each model was evaluated, and what its error
-        was), environment and date, as JSON where they are no plain value.
+        was), environment, environments (of every model's training and sampling) and date, as JSON where they are no
+        plain value.
 
     Raises:
         InputError: no model, a run of another dataset, a grid that is none, a model whose outputs are not
@@ -122,10 +124,11 @@ def sample(
         if wrong := unsound(predictors, found):
             found.put(wrong, labels([plain[model] for model in wrong]))
             predictors = [plain[m] if m in wrong else predictor for m, predictor in enumerate(predictors)]
+        computed_with = environment(chosen)
 
     attributes = provenance(named, plane_set, resolution, margin) | {
         "evaluation": json.dumps(_evaluation(predictors, found, caution if refine else None)),
-        "environment": json.dumps(environment(chosen)),
+        **environment_attributes(named, computed_with),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return xr.Dataset(_variables(found, resolution), _coordinates(named, plane_set, axes), attributes)

@@ -19,20 +19,34 @@ from dbviz.scores.reproducibility import (
     reproducibility,
     reproducibility_matrix,
 )
+from dbviz.scores.source_analysis import SourceAnalysis, analyse_sources
+from dbviz.scores.sources import (
+    cell_name,
+    disagreement_ratio,
+    nearly_full,
+    runs_to_tell,
+    source_shares,
+    variance_ratio,
+)
+from dbviz.scores.spread import standard_deviation
 from dbviz.scores.summary import Summary, summarise
 
 __all__ = [
     "Estimate",
     "Plan",
+    "SourceAnalysis",
     "Summary",
     "agreement",
+    "analyse_sources",
     "boundary_length",
+    "cell_name",
     "censored_share",
     "chance_corrected",
     "churn",
     "class_areas",
     "class_skips",
     "convergence",
+    "disagreement_ratio",
     "error_estimate",
     "fragmentation",
     "fragments",
@@ -51,6 +65,7 @@ __all__ = [
     "mean_margin",
     "means_estimate",
     "median_margin",
+    "nearly_full",
     "networks",
     "nudged",
     "pair_table",
@@ -59,5 +74,9 @@ __all__ = [
     "plane_agreement",
     "reproducibility",
     "reproducibility_matrix",
+    "runs_to_tell",
+    "source_shares",
+    "standard_deviation",
     "summarise",
+    "variance_ratio",
 ]

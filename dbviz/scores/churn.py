@@ -12,7 +12,7 @@ from dbviz.errors import InputError
 from dbviz.scores.estimate import Estimate, means_estimate
 from dbviz.scores.reproducibility import pairs_estimate
 
-__all__ = ["churn", "image_scores", "jensen_shannon"]
+__all__ = ["churn", "churn_table", "grouped", "image_scores", "jensen_shannon"]
 
 _GROUPS = 100
 """Images are left out of the jackknife by the group: a delete-a-group jackknife (Kott 2001)."""
@@ -55,27 +55,32 @@ def image_scores(logits: Float[np.ndarray, "run n k"], labels: Int64[np.ndarray,
         InputError: fewer than two images.
     """
     predicted = logits.argmax(axis=2)
-    found = {"test accuracy": means_estimate(_grouped((predicted == labels).astype(float)), bounds=(0.0, 1.0))}
+    found = {"test accuracy": means_estimate(grouped((predicted == labels).astype(float)), bounds=(0.0, 1.0))}
     if len(logits) > 1:
         members = [np.arange(len(logits))]
         probabilities = softmax(logits.astype(float), axis=2)
-        found["churn"] = pairs_estimate(_table(len(logits), lambda i, j: predicted[i] != predicted[j]), members)
+        found["churn"] = pairs_estimate(churn_table(predicted), members)
         found["divergence"] = pairs_estimate(
             _table(len(logits), lambda i, j: jensen_shannon(probabilities[i], probabilities[j])), members
         )
     return found
 
 
+def churn_table(predictions: Int64[np.ndarray, "run n"]) -> Float64[np.ndarray, "run run group"]:
+    """The churn of every two runs in each of up to a hundred groups of images; nought on the diagonal."""
+    return _table(len(predictions), lambda i, j: predictions[i] != predictions[j])
+
+
+def grouped(values: Float64[np.ndarray, "*runs n"]) -> Float64[np.ndarray, "*runs group"]:
+    """Means over groups of images of nearly equal size, in the images' order."""
+    parts = np.array_split(values, min(_GROUPS, values.shape[-1]), axis=-1)
+    return np.stack([part.mean(axis=-1) for part in parts], axis=-1)
+
+
 def _table(models: int, compare: Any) -> Float64[np.ndarray, "model model group"]:
     """`compare` of every pair of models, image by image, as means over groups of images."""
-    pairs = {(i, j): _grouped(np.asarray(compare(i, j), float)) for i, j in combinations(range(models), 2)}
+    pairs = {(i, j): grouped(np.asarray(compare(i, j), float)) for i, j in combinations(range(models), 2)}
     table = np.zeros((models, models, len(next(iter(pairs.values())))))
     for (i, j), means in pairs.items():
         table[i, j] = table[j, i] = means
     return table
-
-
-def _grouped(values: Float64[np.ndarray, "*runs n"]) -> Float64[np.ndarray, "*runs group"]:
-    """Means over groups of images of nearly equal size, in the images' order."""
-    parts = np.array_split(values, min(_GROUPS, values.shape[-1]), axis=-1)
-    return np.stack([part.mean(axis=-1) for part in parts], axis=-1)

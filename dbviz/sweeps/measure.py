@@ -1,15 +1,19 @@
 """One run of a sweep: trained or found, then measured; what was measured stands beside its weights.
 
     HOME/RUN/measured-EPOCH-STUDY.safetensors
+    HOME/RUN/environment-EPOCH-STUDY.json      with what it was measured
 
-A measurement is written whole, with the digest of the weights it was made with. A sweep that was interrupted anywhere
+A measurement is written whole, with the digest of the weights it was made with; apart from its environment, so that
+equal measurements are equal bytes. A sweep that was interrupted anywhere
 does only what is missing.
 """
 
 import functools
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +21,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor, nn
 
 from dbviz import sealed
+from dbviz.environment import environment
 from dbviz.errors import InputError
 from dbviz.images import Images
 from dbviz.models.build import build
@@ -28,8 +33,9 @@ from dbviz.spec import RunSpec
 from dbviz.store import Run
 from dbviz.sweeps.study import Study
 from dbviz.training import choose_device, logits
+from dbviz.training.device import kernels
 
-__all__ = ["Measured", "is_measured", "measured", "perform", "seconds_to_measure"]
+__all__ = ["Measured", "is_measured", "measured", "measured_in", "perform", "seconds_to_measure"]
 
 _EVALUATIONS_A_HALF_LINE = 35
 """About what finding a margin takes: most of the 31 steps outwards, then halvings."""
@@ -97,6 +103,12 @@ def measured(spec: RunSpec, study: Study, epoch: int) -> Measured:
     return Measured(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
+def measured_in(spec: RunSpec, study: Study, epoch: int) -> dict[str, Any]:
+    """The environment in which the run was measured after `epoch`; nothing where that is not there."""
+    path = _environment_path(study, spec, epoch)
+    return json.loads(path.read_bytes()) if path.exists() else {}
+
+
 @functools.lru_cache(maxsize=1)
 def _shared(study: Study) -> tuple[Images, PlaneSet]:
     """The images and planes of a study, kept in memory for a process's next run."""
@@ -116,6 +128,9 @@ def _measure(run: Run, images: Images, planes: PlaneSet, study: Study, device: t
     }
     epoch = run.epoch or len(run.epochs)
     metadata = {"spec": run.spec.identity, "epoch": epoch, "weights": run.fingerprint}
+    with kernels(deterministic=True):  # as they were while it was measured
+        text = json.dumps(environment(device), indent=2) + "\n"
+    sealed.write_whole(_environment_path(study, run.spec, epoch), text.encode())
     sealed.save_tensors(_path(study, run.spec, epoch), tensors, metadata)
 
 
@@ -148,3 +163,7 @@ def _predictions(outputs: Tensor) -> Tensor:
 
 def _path(study: Study, spec: RunSpec, epoch: int) -> Path:
     return study.home / spec.name / f"measured-{epoch}-{study.identity}.safetensors"
+
+
+def _environment_path(study: Study, spec: RunSpec, epoch: int) -> Path:
+    return study.home / spec.name / f"environment-{epoch}-{study.identity}.json"

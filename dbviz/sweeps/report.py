@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dbviz import store
+from dbviz.environment import Differences, differences
 from dbviz.executors import Failed
 from dbviz.scores.tables import estimate_fields
 from dbviz.spec import RunSpec
 from dbviz.sweeps.curves import SCORES, Curve, Point
+from dbviz.sweeps.measure import measured_in
+from dbviz.sweeps.members import members_of
 from dbviz.sweeps.study import Study
 
-__all__ = ["curve_rows", "sweep_fields"]
+__all__ = ["curve_rows", "sweep_differences", "sweep_fields"]
 
 _SHOWN = ("test_error", "train_error", "fragmentation", "reproducibility", "median_margin")
 
@@ -25,6 +29,17 @@ def sweep_fields(
         "study": {name: getattr(study, name) for name in asked},
         "failed": [{"spec": f.spec.to_dict(), "error": f.error, "traceback": f.traceback} for f in failed],
         "specs": {spec.name: spec.to_dict() for spec in specs},
+        "environment_differences": sweep_differences(specs, study),
+    }
+
+
+def sweep_differences(specs: Sequence[RunSpec], study: Study) -> dict[str, Differences]:
+    """In which settings that may change bits the runs were `trained`, and the measurements of them `computed`."""
+    runs = {spec.name: run for spec in specs if (run := store.find(spec, study.home)) is not None}
+    computed = {f"{m.spec.name} after epoch {m.epoch}": m for m in members_of(specs, study)}
+    return {
+        "trained": differences({name: run.environment for name, run in runs.items()}),
+        "computed": differences({name: measured_in(m.spec, study, m.epoch) for name, m in computed.items()}),
     }
 
 
