@@ -58,7 +58,8 @@ class ScoreOptions(TrainingOptions):
     connectivity: Literal[4, 8] = 8
     """Whether fragments touch at corners (8, as published) or at sides only (4)."""
     floor: bool = False
-    """Train each run once more with one initial weight multiplied by 1.001, and print how far the two agree."""
+    """Train each run once more with one initial weight multiplied by 1.001, and print the share of points on which the
+    two differ, beside that on which two seeds differ."""
     convergence: bool = False
     """Also sample at twice the resolution, and print the fragments found at half, full and double."""
     margins: int = 0
