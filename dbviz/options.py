@@ -9,7 +9,7 @@ import tyro
 from dbviz.errors import InputError
 from dbviz.spec import Mode, Optimizer, Seeds
 
-__all__ = ["TrainingOptions", "parse_seeds"]
+__all__ = ["ComparisonOptions", "TrainingOptions", "parse_seeds"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,18 @@ class TrainingOptions:
         return {name: value for name, value in given.items() if value is not None} | (
             {"deterministic": False} if self.fast else {}
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(TrainingOptions):
+    """Which networks are compared, on which planes through test images."""
+
+    triplets: int = 500
+    """How many planes through test images."""
+    triplet_seed: int = 0
+    """Which planes are drawn."""
+    out: Path = Path("experiments/results")
+    """Where figures, tables, numbers and label maps are written."""
 
 
 def parse_seeds(texts: tuple[str, ...]) -> list[int]:

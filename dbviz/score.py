@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.console import output_directory, print_table, run_command, say
+from dbviz.console import output_directory, print_table, run_command, say, say_written
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
 
@@ -99,7 +99,7 @@ def _score(options: ScoreOptions) -> None:
     _print(scored.maps, names, summary)
     where = "inside the triangle" if options.inside else "on the whole grid"
     paths = write_summary(out / scored.name, scored.maps, summary, where=where)
-    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
+    say_written(paths)
     if options.half_width is not None:
         _print_plans(summary, options.half_width)
 

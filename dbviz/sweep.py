@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.console import duration, file_name, output_directory, print_table, run_command, say
+from dbviz.console import duration, file_name, output_directory, print_table, run_command, say, say_written
 from dbviz.errors import InputError, RunsFailed
 from dbviz.options import TrainingOptions
 
@@ -105,7 +105,8 @@ def _sweep(options: SweepOptions) -> None:
     some = len(failed) < len(specs)
     curves = curves_of(specs, study, along=options.along, tolerance=options.tolerance) if some else []
     _print(curves, asked)
-    _write(out / _name(specs, study, asked), curves, sweep_fields(curves, specs, study, failed, options.tolerance))
+    numbers = sweep_fields(curves, specs, study, failed, options.tolerance)
+    _write(out / _name(specs, study, asked), curves, numbers, _title(specs, asked))
     if failed:
         raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")
 
@@ -218,7 +219,12 @@ def _name(specs: list["RunSpec"], study: "Study", asked: "Wanted") -> str:
     return file_name([asked.images.name, archs, asked.preset, digits])
 
 
-def _write(stem: Path, curves: list["Curve"], numbers: dict[str, Any]) -> None:
+def _title(specs: list["RunSpec"], asked: "Wanted") -> str:
+    archs = ", ".join(dict.fromkeys(spec.arch for spec in specs))
+    return f"{archs} on {asked.images.name}, preset {asked.preset}"
+
+
+def _write(stem: Path, curves: list["Curve"], numbers: dict[str, Any], title: str) -> None:
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -228,8 +234,8 @@ def _write(stem: Path, curves: list["Curve"], numbers: dict[str, Any]) -> None:
 
     paths = [write_result(Path(f"{stem}.json"), numbers)]
     if curves:
-        paths.append(save_figure(plot_sweep(curves), Path(f"{stem}.png")))
-    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
+        paths.append(save_figure(plot_sweep(curves, title=title), Path(f"{stem}.png")))
+    say_written(paths)
 
 
 if __name__ == "__main__":

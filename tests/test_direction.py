@@ -23,7 +23,7 @@ LINE = [
     ["figures"],
     ["benchmarks"],
     ["console", "options"],
-    ["announcement", "kept_maps", "reports", "wanted"],
+    ["announcement", "comparison", "kept_maps", "reports", "wanted"],
     ["commands"],
 ]
 """From left to right; what stands in one place is free to use each other. Commands are what `python -m dbviz` lists."""
