@@ -9,7 +9,7 @@ import tyro
 from dbviz.errors import InputError
 from dbviz.spec import Mode, Optimizer, Seeds
 
-__all__ = ["ExecutorOptions", "TrainingOptions", "parse_seeds"]
+__all__ = ["ComparisonOptions", "ExecutorOptions", "TrainingOptions", "parse_seeds"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +120,18 @@ class ExecutorOptions:
     """The part of a GPU that Ray books for a run, such as 0.25."""
     retries: int = 2
     """How often a run is done again whose process was killed, or that failed in a way that may pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(TrainingOptions):
+    """Which networks are compared, on which planes through test images."""
+
+    triplets: int = 500
+    """How many planes through test images."""
+    triplet_seed: int = 0
+    """Which planes are drawn."""
+    out: Path = Path("experiments/results")
+    """Where figures, tables, numbers and label maps are written."""
 
 
 def parse_seeds(texts: tuple[str, ...]) -> list[int]:

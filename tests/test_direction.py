@@ -23,14 +23,7 @@ LINE = [
     ["figures"],
     ["audits", "benchmarks"],
     ["console", "options"],
-    [
-        "announcement",
-        "kept_maps",
-        "many_runs",
-        "reports",
-        "side_by_side",
-        "wanted",
-    ],
+    ["announcement", "comparison", "kept_maps", "many_runs", "reports", "side_by_side", "wanted"],
     ["audit_determinism", "audit_init", "audit_sources"],
     ["commands"],
 ]

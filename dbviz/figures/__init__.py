@@ -3,6 +3,7 @@
 from dbviz.figures.curves import noise_colour, plot_curves, plot_sweep
 from dbviz.figures.estimates import plot_distributions, plot_estimates, plot_scores
 from dbviz.figures.extremes import plot_extremes
+from dbviz.figures.legend import draw_legend
 from dbviz.figures.matrix import plot_matrix
 from dbviz.figures.palette import PALETTES, class_colours
 from dbviz.figures.region_grid import plot_region_grid
@@ -16,6 +17,7 @@ __all__ = [
     "PALETTES",
     "RegionDisplay",
     "class_colours",
+    "draw_legend",
     "noise_colour",
     "plot_cells",
     "plot_curves",
