@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from dbviz.environment import environment  # at once: else its module, once loaded, would stand under this name
 
 if TYPE_CHECKING:
-    from dbviz import executors, figures, images, models, regions, scores, sweeps, training
+    from dbviz import audits, executors, figures, images, models, regions, scores, sweeps, training
     from dbviz.errors import InputError
     from dbviz.figures import RegionDisplay
-    from dbviz.images import Images, ImageSet, load_images
+    from dbviz.images import Images, ImageSet, load_images, seeded_loader
     from dbviz.regions import Plane, PlaneSet, draw_planes, sample
     from dbviz.runs import fit
+    from dbviz.seeding import seed_everything, seed_worker, worker_generator
     from dbviz.spec import LabelNoise, Recipe, RunSpec, Seeds
     from dbviz.store import Run
 
@@ -38,8 +39,12 @@ _HOMES = {
     "fit": "dbviz.runs",
     "load_images": "dbviz.images",
     "sample": "dbviz.regions",
+    "seed_everything": "dbviz.seeding",
+    "seed_worker": "dbviz.seeding",
+    "seeded_loader": "dbviz.images",
+    "worker_generator": "dbviz.seeding",
 }
-_SUBPACKAGES = ("executors", "figures", "images", "models", "regions", "scores", "sweeps", "training")
+_SUBPACKAGES = ("audits", "executors", "figures", "images", "models", "regions", "scores", "sweeps", "training")
 
 __all__ = [
     "ImageSet",
@@ -53,6 +58,7 @@ __all__ = [
     "Run",
     "RunSpec",
     "Seeds",
+    "audits",
     "draw_planes",
     "environment",
     "executors",
@@ -64,8 +70,12 @@ __all__ = [
     "regions",
     "sample",
     "scores",
+    "seed_everything",
+    "seed_worker",
+    "seeded_loader",
     "sweeps",
     "training",
+    "worker_generator",
 ]
 
 

@@ -26,10 +26,10 @@ class BenchOptions(TrainingOptions):
     trained first, as `dbviz.plot` does.
     """
 
-    what: Annotated[Literal["sampling", "training", "scores"], tyro.conf.Positional]
-    """What to time."""
+    what: Annotated[Literal["sampling", "training", "seeds", "scores"], tyro.conf.Positional]
+    """What to time; seeds: several networks trained one after the other, and side by side."""
     seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0",)
-    """Seeds of the networks; scores need two."""
+    """Seeds of the networks; scores and seeds need two."""
     triplets: int = 8
     """Planes that are sampled."""
     images: int = 1024
@@ -50,6 +50,8 @@ def _bench(options: BenchOptions) -> None:
         raise InputError(f"{len(options.arch)} architectures given: a benchmark times one (--arch)")
     if options.triplets < 1 or options.images < 2:
         raise InputError("a benchmark needs at least one plane (--triplets) and two images (--images)")
+    if options.what == "seeds" and len(options.run_seeds()) < 2:
+        raise InputError("seeds are timed against each other: give at least two (--seeds 0-7)")
     if options.what == "scores" and (len(options.run_seeds()) < 2 or options.triplets < 2):
         raise InputError("scores need at least two runs (--seeds 0 1) and two planes (--triplets)")
     out = output_directory(options.out)
@@ -70,7 +72,7 @@ def _bench(options: BenchOptions) -> None:
 
 
 def _timed(options: BenchOptions, device: Any) -> "Benchmark":
-    from dbviz.benchmarks import benchmark_sampling, benchmark_scores, benchmark_training
+    from dbviz.benchmarks import benchmark_sampling, benchmark_scores, benchmark_seeds, benchmark_training
     from dbviz.regions import draw_planes
     from dbviz.wanted import fit_wanted, wanted
 
@@ -81,6 +83,8 @@ def _timed(options: BenchOptions, device: Any) -> "Benchmark":
     widths = widths if widths and options.arch[0].startswith(("resnet", "vgg", "densenet")) and widths[0] else ()
     if options.what == "training":
         return benchmark_training(specs[0], images, device, train_size=options.images, widths=widths)
+    if options.what == "seeds":
+        return benchmark_seeds(specs, images, device, train_size=options.images)
     runs = fit_wanted(asked, options)
     planes = draw_planes(images.test, options.triplets)
     if options.what == "scores":

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import tyro
 from rich.console import Console
@@ -16,15 +16,12 @@ from dbviz.errors import InputError, RunsFailed, TrainingDiverged
 
 __all__ = ["duration", "file_name", "output_directory", "print_table", "run_command", "say"]
 
-Options = TypeVar("Options")
 
-
-def run_command(
-    program: str, options: type[Options], main: Callable[[Options], None], argv: Sequence[str] | None = None
-) -> int:
+def run_command(program: str, options: Any, main: Callable[[Any], None], argv: Sequence[str] | None = None) -> int:
     """Parses `argv` into `options` and runs `main`; the exit status.
 
-    `program` is how it is called, such as `python -m dbviz.plot`.
+    `program` is how it is called, such as `python -m dbviz.plot`. `options` is a dataclass, or a union of those of
+    subcommands.
 
     0: done. 1: a training diverged, or some of many runs failed. 2: bad input or a place that cannot be read
     or written, said in one line. 130: interrupted.

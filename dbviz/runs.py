@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dbviz import store
+from dbviz import sealed, store
 from dbviz.errors import InputError, unknown_name
 from dbviz.images import (
     DeviceBatches,
@@ -29,9 +29,11 @@ from dbviz.progress import Advance, progress_bar
 from dbviz.spec import OPTIMIZERS, LabelNoise, RunSpec, Seeds
 from dbviz.store import Run
 from dbviz.training import accuracy, choose_device, default_precision, logits, preset_spec, train
+from dbviz.training.device import kernels
 from dbviz.training.least_squares import least_squares
 from dbviz.training.objective import make_objective
 from dbviz.training.pilot import seconds_per_run
+from dbviz.training.random_forward import check_forward_repeats
 
 __all__ = ["estimate_seconds", "fit", "fit_specs", "label_noise", "make_specs", "training_images", "unfinished"]
 
@@ -223,7 +225,10 @@ def _train(
         )
     store.begin(spec, home, device)
     model = _initial(spec, images)
+    initial_fingerprint = sealed.digest(model.state_dict())
     model.to(device)
+    if spec.recipe.deterministic:
+        _check_repeats(model, images, device, spec.arch)
     trained_on = training_images(spec, images, home)
     if spec.label_noise is not None:
         wrong = mislabelled(images.train.first(spec.train_size), trained_on.labels)
@@ -263,7 +268,15 @@ def _train(
         test_logits=tested,
         class_count=len(images.class_names),
         image_shape=images.image_shape,
+        initial_fingerprint=initial_fingerprint,
     )
+
+
+def _check_repeats(model: nn.Module, images: Images, device: torch.device, name: str) -> None:
+    """Before time is spent on it: a network that is random in evaluation mode would have no labels."""
+    few = list(range(min(8, len(images.test))))
+    with kernels(deterministic=True):
+        check_forward_repeats(model, images.test.normalized(few).to(device), name)
 
 
 def _initial(spec: RunSpec, images: Images) -> nn.Module:

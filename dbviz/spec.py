@@ -13,7 +13,18 @@ from typing import Any, Literal
 
 from dbviz.errors import InputError
 
-__all__ = ["MODES", "OPTIMIZERS", "LabelNoise", "Mode", "NoiseKind", "Optimizer", "Recipe", "RunSpec", "Seeds"]
+__all__ = [
+    "MODES",
+    "OPTIMIZERS",
+    "LabelNoise",
+    "Mode",
+    "NoiseKind",
+    "Optimizer",
+    "Recipe",
+    "RunSpec",
+    "Seeds",
+    "Setting",
+]
 
 Optimizer = Literal["sgd", "adam", "sam", "least-squares"]
 Schedule = Literal["constant", "steps", "one-cycle"]
@@ -21,6 +32,10 @@ Augmentation = Literal["none", "crop-flip"]
 Mode = Literal["plain", "mixup", "cutmix", "adversarial", "distil-soft", "distil-hard"]
 Precision = Literal["fp32", "bf16"]
 NoiseKind = Literal["symmetric", "asymmetric", "file"]
+Setting = Literal[
+    "deterministic", "cudnn-benchmark", "tf32", "bf16", "compile", "threads", "evaluation-batch", "workers"
+]
+"""What is no part of a spec, or ought to be none, and may change the bits that it gives: see `dbviz.audits`."""
 OPTIMIZERS: tuple[Optimizer, ...] = typing.get_args(Optimizer)
 MODES: tuple[Mode, ...] = typing.get_args(Mode)
 

@@ -67,6 +67,8 @@ class Run:
     epochs: tuple[EpochMetrics, ...]
     test_accuracy: float
     """Share of the test images classified right after the last epoch, evaluated in fp32."""
+    initial_fingerprint: str | None = None
+    """Digest of the weights before the first step; None for a run that did not keep it."""
     epoch: int | None = None
     """The epoch whose weights are meant; None is the last."""
 
@@ -171,6 +173,7 @@ def find(spec: RunSpec, home: Path) -> Run | None:
             image_shape=tuple(metrics["image_shape"]),
             epochs=tuple(EpochMetrics(**epoch) for epoch in metrics["epochs"]),
             test_accuracy=metrics["test_accuracy"],
+            initial_fingerprint=metrics.get("initial_fingerprint"),
         )
     except (KeyError, TypeError) as error:
         raise InputError(
@@ -300,6 +303,7 @@ def finish(
     test_logits: Tensor,
     class_count: int,
     image_shape: tuple[int, int, int],
+    initial_fingerprint: str | None = None,
 ) -> None:
     """Writes the weights, then the metrics that mark the run as finished, and drops the resume state."""
     directory = home / spec.name
@@ -309,6 +313,7 @@ def finish(
         "test_accuracy": test_accuracy,
         "class_count": class_count,
         "image_shape": image_shape,
+        "initial_fingerprint": initial_fingerprint,
         "epochs": [dataclasses.asdict(epoch) for epoch in epochs],
     }
     write_whole(directory / "metrics.json", _to_json(metrics))

@@ -58,9 +58,9 @@ TINY += ("--width", "4", "--no-compile", "--device", "cpu", "--triplets", "2", "
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["sampling", "training", "scores"])
+@pytest.mark.parametrize("what", ["sampling", "training", "seeds", "scores"])
 def test_every_benchmark_prints_what_it_writes(what, tmp_path, capsys):
-    seeds = ("--seeds", "0", "1") if what == "scores" else ()
+    seeds = ("--seeds", "0", "1") if what in ("scores", "seeds") else ()
     assert bench.main([what, *TINY, *seeds]) == 0
     printed = capsys.readouterr().out
     stem = tmp_path / "found" / f"bench-{what}-resnet18-cpu"
@@ -81,6 +81,7 @@ def test_every_benchmark_prints_what_it_writes(what, tmp_path, capsys):
         (["sampling", "--arch", "vit", "fcnet"], "2 architectures given: a benchmark times one (--arch)"),
         (["training", "--images", "1"], "at least one plane (--triplets) and two images (--images)"),
         (["sampling", "--triplets", "0"], "at least one plane (--triplets) and two images (--images)"),
+        (["seeds", *TINY], "seeds are timed against each other: give at least two (--seeds 0-7)"),
         (["scores", *TINY], "scores need at least two runs (--seeds 0 1) and two planes (--triplets)"),
     ],
 )

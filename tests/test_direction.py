@@ -9,8 +9,8 @@ import pytest
 import dbviz
 
 LINE = [
-    ["errors", "sealed", "streams"],
-    ["naming", "spec"],
+    ["digests", "errors", "sealed", "streams"],
+    ["naming", "seeding", "spec"],
     ["images"],
     ["models"],
     ["training"],
@@ -23,7 +23,15 @@ LINE = [
     ["figures"],
     ["audits", "benchmarks"],
     ["console", "options"],
-    ["announcement", "audit_sources", "kept_maps", "many_runs", "reports", "side_by_side", "wanted"],
+    [
+        "announcement",
+        "kept_maps",
+        "many_runs",
+        "reports",
+        "side_by_side",
+        "wanted",
+    ],
+    ["audit_determinism", "audit_init", "audit_sources"],
     ["commands"],
 ]
 """From left to right; what stands in one place is free to use each other. Commands are what `python -m dbviz` lists."""

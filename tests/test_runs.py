@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from dbviz import fit, runs, store
+from dbviz import fit, runs, sealed, store
 from dbviz.errors import InputError, TrainingDiverged
 from dbviz.images import Images, shapes
+from dbviz.models import build
 from dbviz.runs import default_preset, estimate_seconds, fit_specs, make_specs, unfinished
 from dbviz.spec import Seeds
 
@@ -266,6 +267,25 @@ def test_a_users_own_module_is_fitted_and_found_again(small_images, tmp_path, ow
     from own_net_for_tests import Net  # pyright: ignore[reportMissingImports]
 
     assert fit_tiny(small_images, tmp_path, Net, **OWN) == [run]
+
+
+def test_a_module_that_is_random_in_evaluation_mode_is_refused_before_it_is_trained(
+    small_images, tmp_path, own_file, monkeypatch
+):
+    monkeypatch.setattr(runs, "train", None)
+    with pytest.raises(InputError, match=r"is random in evaluation mode: .* other outputs in block \(Block\); let it"):
+        fit_tiny(small_images, tmp_path, own_file(activation="rand_like"), **OWN)
+
+
+def test_the_digest_of_the_initial_weights_is_kept_also_of_an_interrupted_run(small_images, tmp_path, monkeypatch):
+    (whole,) = fit_tiny(small_images, tmp_path / "whole")
+    assert whole.initial_fingerprint == sealed.digest(build("resnet18k", 10, 1, 0).state_dict())
+    interrupted_after(1, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        fit_tiny(small_images, tmp_path / "cut")
+    assert fit_tiny(small_images, tmp_path / "cut")[0].initial_fingerprint == whole.initial_fingerprint
+    (nudged,) = fit_tiny(small_images, tmp_path, seeds=[Seeds(nudge=0)])
+    assert nudged.initial_fingerprint not in (None, whole.initial_fingerprint)
 
 
 def test_an_edited_module_is_another_run(small_images, tmp_path, own_file):

@@ -17,7 +17,7 @@ from dbviz.training.loop import training_step
 from dbviz.training.objective import plain_objective
 from dbviz.training.optimizers import make_optimizer
 
-__all__ = ["benchmark_training"]
+__all__ = ["bare_step", "benchmark_training"]
 
 
 def benchmark_training(
@@ -36,7 +36,7 @@ def benchmark_training(
     return Benchmark(
         title=f"Training {spec.arch}, width {spec.width}, batches of {spec.recipe.batch_size}",
         unit="images",
-        measured=(usual, ours, _bare_step(spec, images, device)),
+        measured=(usual, ours, bare_step(spec, images, device)),
         growth=growth,
         notes={"precision": spec.recipe.precision, "optimizer": spec.recipe.optimizer},
     )
@@ -54,7 +54,7 @@ def _epoch(spec: RunSpec, images: Images, few: ImageSet, device: torch.device) -
     return last.metrics.seconds
 
 
-def _bare_step(spec: RunSpec, images: Images, device: torch.device) -> Measured:
+def bare_step(spec: RunSpec, images: Images, device: torch.device) -> Measured:
     """Steps on one batch that lies on the device, again and again."""
     recipe = spec.recipe
     network = _network(spec, images, device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -72,7 +72,8 @@ def plot_sweep(curves: Sequence[Curve], scores: Sequence[str] = _STACKED, *, tit
     if title:
         figure.suptitle(title, fontsize=9)
     handles: list[Any] = list(axes[0, 0].get_legend_handles_labels()[0])
-    handles.append(Line2D([], [], color="0.3", linestyle=(0, (1, 2)), label="interpolation threshold"))
+    if any(curve.threshold is not None for curve in curves):
+        handles.append(Line2D([], [], color="0.3", linestyle=(0, (1, 2)), label="interpolation threshold"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4), fontsize=7, frameon=False)
     return figure
 

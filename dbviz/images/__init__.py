@@ -4,7 +4,7 @@ from dbviz.images.arrays import Images, ImageSet
 from dbviz.images.batches import Batches, DeviceBatches
 from dbviz.images.datasets import DATASETS, load_images
 from dbviz.images.label_files import labels_digest, read_labels
-from dbviz.images.loader import LoaderBatches
+from dbviz.images.loader import LoaderBatches, SeededSampler, seeded_loader
 from dbviz.images.noise import mislabelled, noisy_labels, parse_noise
 from dbviz.images.shapes import shapes
 from dbviz.images.triplets import check_triplets, draw_triplets
@@ -16,6 +16,7 @@ __all__ = [
     "ImageSet",
     "Images",
     "LoaderBatches",
+    "SeededSampler",
     "check_triplets",
     "draw_triplets",
     "labels_digest",
@@ -24,5 +25,6 @@ __all__ = [
     "noisy_labels",
     "parse_noise",
     "read_labels",
+    "seeded_loader",
     "shapes",
 ]

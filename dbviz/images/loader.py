@@ -1,27 +1,58 @@
-"""The ordinary DataLoader path, for a user's own torch dataset with its own transforms."""
+"""The ordinary DataLoader path, for a user's own torch dataset with its own transforms.
 
-import contextlib
-import random
+Every sample is made with Python's, NumPy's and torch's global generators seeded for its epoch and index. So batches
+are equal for any number of workers, and no two workers repeat each other's augmentation.
+"""
+
 from collections.abc import Iterator, Sized
 from typing import Any
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dbviz.errors import InputError
 from dbviz.images.batches import Batch, epoch_order
+from dbviz.seeding import generators_at, seed_worker, worker_generator
 from dbviz.spec import Seeds
-from dbviz.streams import stream_key, torch_seeded, torch_stream
 
-__all__ = ["LoaderBatches"]
+__all__ = ["LoaderBatches", "SeededSampler", "SeededSamples", "seeded_loader"]
+
+Place = tuple[int, int]
+"""An epoch, counted from 0, and the index of a sample."""
+
+
+def seeded_loader(
+    dataset: Dataset[Any],
+    *,
+    seed: int,
+    batch_size: int = 1,
+    shuffle: bool = True,
+    num_workers: int = 0,
+    **options: Any,
+) -> DataLoader[Any]:
+    """A DataLoader whose batches depend on the seed and the epoch alone, whatever the number of workers.
+
+    Every pass over it is a new epoch with another order and other augmentation, also with `persistent_workers`;
+    `loader.sampler.set_epoch(n)` says which epoch the next pass is. What a `collate_fn` draws is not seeded.
+
+    Args:
+        dataset: a map-style dataset; its transforms may draw from any of the three global generators, but not from one
+            that the dataset holds itself, which nothing can seed from outside.
+        seed: of order and augmentation; those of `LoaderBatches` with `Seeds.all(seed)`.
+        options: of `torch.utils.data.DataLoader`.
+
+    Raises:
+        InputError: the dataset has no length.
+    """
+    sampler = SeededSampler(_length(dataset), seed=seed, shuffle=shuffle)
+    options = {"generator": worker_generator(seed), "worker_init_fn": seed_worker} | options
+    return DataLoader(
+        SeededSamples(dataset, seed), batch_size=batch_size, sampler=sampler, num_workers=num_workers, **options
+    )
 
 
 class LoaderBatches:
-    """Batches of a map-style dataset that gives (image tensor, label).
-
-    Every sample is made with Python's, NumPy's and torch's generators seeded for this augment seed, epoch and
-    index. So batches are equal for any number of workers, and no two workers repeat each other's augmentation.
+    """Batches of a map-style dataset that gives (image tensor, label); the same for any number of workers.
 
     Args:
         dataset: a map-style dataset; its transforms may draw from any of the three global generators.
@@ -40,9 +71,7 @@ class LoaderBatches:
         device: torch.device | str = "cpu",
         workers: int = 0,
     ) -> None:
-        if not isinstance(dataset, Sized):
-            raise InputError(f"{type(dataset).__name__} has no length: give a map-style dataset")
-        self.dataset, self.count = dataset, len(dataset)
+        self.dataset, self.count = dataset, _length(dataset)
         self.batch_size, self.seeds, self.device, self.workers = (
             batch_size,
             seeds,
@@ -54,38 +83,61 @@ class LoaderBatches:
         return -(-self.count // self.batch_size)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        loader = DataLoader(
-            _SeededSamples(self.dataset, self.seeds.augment, number),
-            batch_size=self.batch_size,
-            sampler=epoch_order(self.seeds.order, number, self.count).tolist(),
-            num_workers=self.workers,
-            generator=torch_stream(self.seeds.augment, "workers", number),
-            pin_memory=self.device.type == "cuda",
-        )
-        for images, labels in loader:
+        for images, labels in self.loader(number):
             images = images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
             yield images, labels.to(self.device, non_blocking=True)
 
+    def loader(self, number: int) -> DataLoader[Any]:
+        """The DataLoader of epoch `number`, its batches on the CPU."""
+        sampler = SeededSampler(self.count, seed=self.seeds.order)
+        sampler.set_epoch(number)
+        return DataLoader(
+            SeededSamples(self.dataset, self.seeds.augment),
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.workers,
+            generator=worker_generator(self.seeds.augment, number),
+            worker_init_fn=seed_worker,
+            pin_memory=self.device.type == "cuda",
+        )
 
-class _SeededSamples(Dataset[Any]):
-    def __init__(self, dataset: Dataset[Any], seed: int, epoch: int) -> None:
-        self.dataset, self.seed, self.epoch = dataset, seed, epoch
 
-    def __getitem__(self, index: int) -> Any:
-        with _global_generators(self.seed, "sample", self.epoch, index):
+class SeededSampler(Sampler[Place]):
+    """(epoch, index) of every sample, in the order of its epoch; each pass is the next epoch."""
+
+    def __init__(self, count: int, *, seed: int, shuffle: bool = True) -> None:
+        self.count, self.seed, self.shuffle, self.next_epoch = count, seed, shuffle, 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Place]:
+        number = self.next_epoch
+        self.next_epoch += 1
+        order = epoch_order(self.seed, number, self.count).tolist() if self.shuffle else range(self.count)
+        return ((number, index) for index in order)
+
+    def set_epoch(self, number: int) -> None:
+        """The next pass is epoch `number`, counted from 0."""
+        self.next_epoch = number
+
+
+class SeededSamples(Dataset[Any]):
+    """A dataset asked for by (epoch, index), which makes each sample with the global generators seeded for that."""
+
+    def __init__(self, dataset: Dataset[Any], seed: int) -> None:
+        self.dataset, self.seed = dataset, seed
+
+    def __len__(self) -> int:
+        return _length(self.dataset)
+
+    def __getitem__(self, place: Place) -> Any:
+        epoch, index = place
+        with generators_at(self.seed, "sample", epoch, index):
             return self.dataset[index]
 
 
-@contextlib.contextmanager
-def _global_generators(seed: int, *path: str | int) -> Iterator[None]:
-    """Within the block Python's, NumPy's and torch's global generators stand at a stream; then they are put back."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    key = stream_key(seed, *path)
-    random.seed(key)
-    np.random.seed(key % 2**32)  # noqa: NPY002
-    try:
-        with torch_seeded(seed, *path):
-            yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+def _length(dataset: Dataset[Any]) -> int:
+    if not isinstance(dataset, Sized):
+        raise InputError(f"{type(dataset).__name__} has no length: give a map-style dataset")
+    return len(dataset)

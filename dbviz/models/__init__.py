@@ -14,5 +14,15 @@ from dbviz.models import (  # noqa: F401  (they register)
 from dbviz.models.build import build, definition_of
 from dbviz.models.initialize import initialize
 from dbviz.models.registry import ARCHITECTURES, Architecture, register
+from dbviz.models.upsampling import NearestUpsample, replace_nearest_upsampling
 
-__all__ = ["ARCHITECTURES", "Architecture", "build", "definition_of", "initialize", "register"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "NearestUpsample",
+    "build",
+    "definition_of",
+    "initialize",
+    "register",
+    "replace_nearest_upsampling",
+]

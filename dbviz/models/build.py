@@ -17,7 +17,7 @@ from dbviz.models.initialize import initialize
 from dbviz.models.registry import ARCHITECTURES
 from dbviz.streams import torch_seeded
 
-__all__ = ["arch_name", "build", "construct", "definition_of"]
+__all__ = ["arch_name", "build", "construct", "construct_unseeded", "definition_of"]
 
 
 def build(
@@ -77,10 +77,11 @@ def construct(name: str, num_classes: int, width: int | None, image_shape: tuple
         InputError: as `build`.
     """
     with torch_seeded(0, "construct"):  # constructors draw from torch's global generator
-        return _constructed(name, num_classes, width, image_shape)
+        return construct_unseeded(name, num_classes, width, image_shape)
 
 
-def _constructed(name: str, num_classes: int, width: int | None, image_shape: tuple[int, int, int]) -> nn.Module:
+def construct_unseeded(name: str, num_classes: int, width: int | None, image_shape: tuple[int, int, int]) -> nn.Module:
+    """The same, drawn from torch's global generator as it stands, which is torch's own way."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name].build(num_classes, width, image_shape)
     if ":" not in name:

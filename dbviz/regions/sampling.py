@@ -28,6 +28,7 @@ from dbviz.streams import numpy_stream
 from dbviz.training import choose_device
 from dbviz.training.device import full_precision, kernels
 from dbviz.training.evaluation import evaluating
+from dbviz.training.random_forward import check_forward_repeats
 
 __all__ = ["FORMAT", "Model", "cost", "provenance", "sample", "short_identity"]
 
@@ -39,6 +40,8 @@ _SAMPLE = 512
 """Points that a fast form of a network is measured on, if they are no more than one in 128; in whole batches."""
 _FEWEST = 16
 """Batches to evaluate below which measuring would take as long as it saves."""
+_SHOWN_TWICE = 32
+"""Points that a network is shown twice, to see that it is not itself random."""
 _REFINED = 0.1
 """Share of the points that refinement evaluates, roughly."""
 
@@ -87,7 +90,8 @@ def sample(
 
     Raises:
         InputError: no model, a run of another dataset, a grid that is none, a model whose outputs are not
-            finite or not (n, k) with at most 256 classes; confidence of a refined map, or a negative caution.
+            finite or not (n, k) with at most 256 classes, a module that is random in evaluation mode; confidence of a
+            refined map, or a negative caution.
     """
     check_grid(resolution, margin)
     _check_refinement(refine, caution, confidence)
@@ -106,6 +110,8 @@ def sample(
         for model in ready:
             stack.enter_context(evaluating(model))
         plain = [plain_predictor(name, each, chosen, batch_size) for name, each in zip(named, ready, strict=True)]
+        for each in plain:
+            _check_repeats(each, grid)
         predictors = [_fastest(each, grid, share, exact_logits=confidence) for each in plain]
         advance = stack.enter_context(progress_bar(float(len(named) * grid.planes * grid.points), show=progress))
 
@@ -137,6 +143,13 @@ def cost(maps: xr.Dataset) -> str:
     again = twice + (int(maps.reevaluated.sum()) if "reevaluated" in maps else 0)
     once = evaluated - twice
     return f"{said}, {again / once:.1%} of these again in plain fp32" if again else f"{said} in plain fp32"
+
+
+def _check_repeats(plain: Predictor, grid: Grid) -> None:
+    """A module that is random in evaluation mode has no labels; a function answers for itself."""
+    if isinstance(plain.plain, nn.Module):
+        few = grid.images(np.arange(min(_SHOWN_TWICE, grid.planes * grid.points)))
+        check_forward_repeats(plain.plain, few.to(plain.device), plain.name)
 
 
 def _fastest(plain: Predictor, grid: Grid, share: float, *, exact_logits: bool) -> Predictor:

@@ -10,6 +10,7 @@ does only what is missing.
 
 import functools
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from dbviz import sealed
 from dbviz.environment import environment
 from dbviz.errors import InputError
 from dbviz.images import Images
+from dbviz.models.build import build
 from dbviz.regions import PlaneSet, draw_planes, measure_margins, sample
-from dbviz.regions.first_layer import label_planes
+from dbviz.regions.first_layer import label_planes, linear_first
 from dbviz.regions.margins import DISTANCES
 from dbviz.runs import fit_specs, training_images
 from dbviz.spec import RunSpec
@@ -33,7 +35,10 @@ from dbviz.sweeps.study import Study
 from dbviz.training import choose_device, logits
 from dbviz.training.device import kernels
 
-__all__ = ["Measured", "is_measured", "measured", "measured_in", "perform"]
+__all__ = ["Measured", "is_measured", "measured", "measured_in", "perform", "seconds_to_measure"]
+
+_EVALUATIONS_A_HALF_LINE = 35
+"""About what finding a margin takes: most of the 31 steps outwards, then halvings."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,6 +71,21 @@ def perform(spec: RunSpec, study: Study) -> None:
     for epoch in epochs:
         if not is_measured(spec, study, epoch):
             _measure(run.at(epoch), images, planes, study, device)
+
+
+def seconds_to_measure(spec: RunSpec, study: Study) -> float:
+    """Estimated seconds that measuring a run of `spec` takes, from one batch through the network untrained."""
+    images, device = study.load_images(), choose_device(study.device)
+    model = build(spec.arch, len(images.class_names), spec.width, image_shape=images.image_shape).to(device)
+    few = images.test.first(min(len(images.test), 128))
+    logits(model, few, device)
+    began = time.perf_counter()
+    logits(model, few, device)
+    each = (time.perf_counter() - began) / len(few)
+    points = 0 if linear_first(model) else study.triplets * study.resolution**2
+    half_lines = study.margin_images * study.directions
+    evaluated = len(images.train.first(spec.train_size)) + points + half_lines * _EVALUATIONS_A_HALF_LINE
+    return each * evaluated * len(study.measured_after(spec))
 
 
 def is_measured(spec: RunSpec, study: Study, epoch: int) -> bool:

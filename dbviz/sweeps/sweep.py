@@ -9,7 +9,7 @@ from dbviz.executors import Event, Executor, Failed, carry_out
 from dbviz.models.build import construct
 from dbviz.runs import estimate_seconds
 from dbviz.spec import RunSpec
-from dbviz.sweeps.measure import is_measured, perform
+from dbviz.sweeps.measure import is_measured, perform, seconds_to_measure
 from dbviz.sweeps.study import Study
 from dbviz.training import choose_device
 
@@ -46,6 +46,7 @@ def estimate_sweep(specs: Sequence[RunSpec], study: Study, at_once: int) -> floa
         return 0.0
     middling = sorted(cost, key=cost.__getitem__)[len(cost) // 2]
     (seconds,) = estimate_seconds([middling], study.load_images(), choose_device(study.device)).values()
+    seconds += seconds_to_measure(middling, study)
     return seconds * sum(cost.values()) / cost[middling] / min(at_once, len(cost))
 
 

@@ -6,7 +6,7 @@ __all__ = ["default_widths"]
 
 _NAKKIRAN = (*range(1, 21), 30, 40, 50, 60, 64)
 _TRAINED = {
-    "quick": {"resnet18k": (1, 2, 4, 8, 16), "mlp": (2, 4, 8, 16, 32, 64, 128, 256)},
+    "quick": {"resnet18k": (1, 2, 4, 8, 16), "mlp": (2, 4, 6, 8, 12, 16, 32, 128)},
     "standard": {"resnet18k": _NAKKIRAN, "mlp": (4, 8, 16, 32, 64, 128, 256, 512, 1024)},
     "paper": {"resnet18k": _NAKKIRAN, "mlp": (4, 8, 16, 32, 64, 128, 256, 512, 1024)},
 }

@@ -45,6 +45,9 @@ _LEAST_SQUARES = Recipe(
 )
 """Solved in closed form; learning rate, decay and schedule mean nothing to it."""
 
+_FITTING: dict[str, Any] = {"optimizer": "adam", "weight_decay": 0.0, "label_smoothing": 0.0, "augmentation": "none"}
+"""Nothing that keeps a network from fitting every label, also the wrong ones."""
+
 _NAKKIRAN: dict[str, Any] = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "constant"}
 
 PRESETS: dict[str, dict[str, Preset]] = {
@@ -60,7 +63,8 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "vit": _quick_adam(2e-3, 64),
         "mlp_mixer": _quick_adam(2e-3, 64),
         "resnet18k": _quick(0.1, 16),
-        "mlp": replace(_quick(0.05, 128, epochs=12, augmentation="none"), train_size=4_000),
+        # long enough on few enough images to fit them all, as its sweep over widths needs
+        "mlp": replace(_quick(1e-3, 128, epochs=100, **_FITTING), train_size=1_000),
         "random_features": Preset(recipe=_LEAST_SQUARES, width=1000, train_size=1000),
     },
     # Published widths, all images, one-cycle: for one modern GPU. Not measured on one yet.

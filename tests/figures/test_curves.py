@@ -68,8 +68,9 @@ def test_scores_are_stacked_on_one_axis_and_absent_ones_left_out():
     figure = plot_sweep([curve("noise 0", None, [0.5, 0.7], fragmentation=estimate(7.0))], title="what it is")
     assert [ax.get_ylabel() for ax in figure.axes] == ["test error", "fragments of a plane"]
     assert figure.axes[0].get_shared_x_axes().joined(*figure.axes)
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["noise 0", "interpolation threshold"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["noise 0"]
+    crossed = plot_sweep([curve("noise 0", None, [0.5, 0.7], threshold=20.0)])
+    assert [text.get_text() for text in crossed.legends[0].get_texts()] == ["noise 0", "interpolation threshold"]
 
 
 def test_an_interval_without_an_upper_end_is_drawn_up_to_its_value():

@@ -54,6 +54,15 @@ def by_loop(model, plane: Plane, resolution: int, margin: float) -> tuple[np.nda
     return found[0], found[1], found[2]
 
 
+def test_a_module_that_is_random_in_evaluation_mode_has_no_labels(planes):
+    class Dropping(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.dropout(x.flatten(1)[:, :10], 0.5, train=True)
+
+    with pytest.raises(InputError, match=r"^mine is random in evaluation mode: .* in Dropping itself; let it"):
+        sample({"mine": Dropping()}, planes, resolution=5)
+
+
 @pytest.mark.parametrize("margin", [0.1, 0.5])
 def test_label_maps_are_those_of_a_plain_loop_in_batches_of_any_size(planes, margin):
     model = small_cnn()

@@ -1,0 +1,94 @@
+"""Operations that torch itself calls nondeterministic.
+
+The table follows the documentation of `torch.use_deterministic_algorithms` in torch 2.15: "the following
+normally-nondeterministic operations will act deterministically when mode=True" and "... will throw a RuntimeError when
+mode=True". On a CPU torch says nothing of what an operation would do on a GPU, so names are looked up here. It says
+`NLLLoss`, of which cross-entropy consists; only the form for images of labels, `nll_loss2d`, does throw.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dbviz.audits.trace import Event
+
+__all__ = ["DOCUMENTED", "Documented", "Used", "used"]
+
+
+@dataclass(frozen=True)
+class Documented:
+    """What the documentation says of an operation."""
+
+    when: str
+    """Where it is nondeterministic."""
+    then: Literal["deterministic", "error"]
+    """What deterministic algorithms make of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Used:
+    """An operation that a training used."""
+
+    operation: str
+    where: tuple[str, ...]
+    """The modules and passes in which it ran."""
+    documented: Documented | None
+    """None: torch did not document it, but said so when it ran."""
+
+
+_CUDA, _BACKWARD = "on CUDA", "differentiated on CUDA"
+_EITHER = "on CPU or CUDA"
+
+
+def _all(names: str, when: str, then: Literal["deterministic", "error"]) -> dict[str, Documented]:
+    return {name: Documented(when, then) for name in names.split()}
+
+
+DOCUMENTED: dict[str, Documented] = {
+    **_all("convolution convolution_overrideable convolution_backward", _CUDA, "deterministic"),
+    **_all("replication_pad1d_backward replication_pad2d_backward", _BACKWARD, "deterministic"),
+    **_all("replication_pad3d_backward max_pool3d_with_indices_backward", _BACKWARD, "deterministic"),
+    **_all("embedding_dense_backward", _BACKWARD, "deterministic"),
+    **_all("cumsum cumsum_", "on CUDA, of floating point numbers", "deterministic"),
+    **_all("index_put index_put_ _unsafe_index_put _index_put_impl_", _EITHER, "deterministic"),
+    **_all("index_copy index_copy_", _EITHER, "deterministic"),
+    **_all("scatter_add scatter_add_ index_add index_add_ scatter scatter_", _CUDA, "deterministic"),
+    **_all("avg_pool3d_backward _adaptive_avg_pool2d_backward _adaptive_avg_pool3d_backward", _BACKWARD, "error"),
+    **_all("adaptive_max_pool2d_backward fractional_max_pool2d_backward", _BACKWARD, "error"),
+    **_all("fractional_max_pool3d_backward", _BACKWARD, "error"),
+    **_all("max_unpool2d max_unpool3d", "everywhere", "error"),
+    **_all("upsample_linear1d_backward upsample_bilinear2d_backward", _BACKWARD, "error"),
+    **_all("_upsample_bilinear2d_aa_backward upsample_bicubic2d_backward", _BACKWARD, "error"),
+    **_all("upsample_trilinear3d_backward", _BACKWARD, "error"),
+    **_all("reflection_pad1d_backward reflection_pad2d_backward reflection_pad3d_backward", _BACKWARD, "error"),
+    **_all("nll_loss2d_forward", _CUDA, "error"),
+    **_all("_ctc_loss_backward", _BACKWARD, "error"),
+    **_all("_embedding_bag_dense_backward", "differentiated on CUDA with mode='max'", "error"),
+    **_all("put put_", "on CUDA, or without accumulate", "error"),
+    **_all("histc", _CUDA, "error"),
+    **_all("bincount", "on CUDA with weights", "error"),
+    **_all("median nanmedian", "on CUDA, with indices", "error"),
+    **_all("grid_sampler_2d_backward grid_sampler_3d_backward", _BACKWARD, "error"),
+    **_all("scatter_reduce scatter_reduce_", _CUDA, "error"),
+}
+"""By the name of the operation in `torch.ops.aten`."""
+
+
+def used(trace: Sequence[Event], warned: Iterable[str] = ()) -> tuple[Used, ...]:
+    """What torch calls nondeterministic among the operations of a trace, and those of which it warned."""
+    places: dict[str, list[str]] = {}
+    for event in trace:
+        if event.kind == "operation" and _short(event.what) in DOCUMENTED:
+            places.setdefault(event.what, []).append(event.where)
+    known = [
+        Used(operation=name, where=tuple(dict.fromkeys(where)), documented=DOCUMENTED[_short(name)])
+        for name, where in places.items()
+    ]
+    said = [Used(operation=name, where=(), documented=None) for name in dict.fromkeys(warned)]
+    return (*known, *said)
+
+
+def _short(name: str) -> str:
+    """`aten.convolution.default` -> `convolution`."""
+    return name.split(".")[1] if re.match(r"aten\.\w", name) else ""

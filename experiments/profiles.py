@@ -1,0 +1,98 @@
+"""What bounds each stage: the operations that its time goes to.
+
+Training, dense sampling and refined sampling of one network, and the scores, each under torch's profiler: for every
+operation the seconds spent in it and not in what it calls, as a share of the stage's. What is left is outside torch's
+operations: Python, NumPy, and the host waiting. Five minutes on two cores, most of it the profiler's own work.
+
+    python experiments/profiles.py --arch resnet18 --data-dir DIR
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from torch.profiler import ProfilerActivity, profile
+
+from dbviz import scores
+from dbviz.console import file_name, output_directory, print_table, say
+from dbviz.images import DeviceBatches, ImageSet
+from dbviz.options import TrainingOptions
+from dbviz.regions import draw_planes, sample
+from dbviz.results import write_result
+from dbviz.spec import RunSpec
+from dbviz.training import train
+from dbviz.wanted import fit_wanted, wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(TrainingOptions):
+    """Profiles the stages from training to scores."""
+
+    seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0", "1")
+    """Seeds of the networks; the scores need two."""
+    triplets: int = 8
+    """Planes that are sampled at 50 x 50 points."""
+    resolution: int = 300
+    """Points on each side of the refined picture."""
+    images: int = 2048
+    """Training images in the profiled epoch."""
+    most: int = 8
+    """Operations shown of each stage."""
+    out: Path = Path("experiments/results")
+
+
+def profiled(work: Callable[[], Any], most: int) -> dict[str, Any]:
+    """The stage's seconds, and the share of them in the operations that take the most."""
+    work()  # whatever is made ready once is not what bounds the stage
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
+    began = time.perf_counter()
+    with profile(activities=activities, acc_events=True) as found:
+        work()
+    seconds = time.perf_counter() - began
+    spent = {event.key: event.self_cpu_time_total / 1e6 for event in found.key_averages()}
+    shares = {name: value / seconds for name, value in sorted(spent.items(), key=lambda each: -each[1])[:most]}
+    return {"seconds": seconds, "operations": shares, "outside torch's operations": 1 - sum(spent.values()) / seconds}
+
+
+def one_epoch(spec: RunSpec, images: ImageSet, options: Options, network: Any) -> Callable[[], None]:
+    """An epoch of a network that has begun training already."""
+    device = next(network.parameters()).device
+    batches = DeviceBatches.of(images.first(options.images), spec.recipe, spec.seeds, device)
+    return lambda: next(train(network, batches, spec.recipe, spec.seeds)) and None
+
+
+def print_stage(name: str, stage: dict[str, Any]) -> None:
+    outside = {"outside torch's operations": stage["outside torch's operations"]}
+    rows: Sequence[Sequence[str]] = [[op, f"{share:.1%}"] for op, share in (stage["operations"] | outside).items()]
+    print_table(f"{name}: {stage['seconds']:.2f} s under the profiler", ["operation", "share of the time"], rows)
+
+
+def main(options: Options) -> None:
+    out = output_directory(options.out)
+    asked = wanted(options)
+    runs = fit_wanted(asked, options)
+    images, spec = asked.images, asked.specs[0]
+    few, picture = draw_planes(images.test, options.triplets), draw_planes(images.test, 1)
+    maps = sample(runs, few)
+    network = runs[0].model(asked.device)
+    stages = {
+        "training": one_epoch(spec, images.train, options, runs[0].model(asked.device)),
+        "sampling, every point": lambda: sample(network, few),
+        "sampling, refined": lambda: sample(network, picture, resolution=options.resolution, refine=True),
+        "scores": lambda: (scores.reproducibility(maps), scores.fragmentation(maps)),
+    }
+    found = {}
+    for name, work in stages.items():
+        found[name] = profiled(work, options.most)
+        print_stage(name, found[name])
+    path = out / (file_name(["profiles", spec.arch, asked.device.type]) + ".json")
+    numbers = {"spec": spec.to_dict(), "triplets": options.triplets, "resolution": options.resolution, "stages": found}
+    say(f"Written:\n  {write_result(path, numbers, device=asked.device)}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
