@@ -1,4 +1,4 @@
-"""Scores: pure functions of label maps."""
+"""Scores: pure functions of label maps, and of what runs say of the test images."""
 
 from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, mean_agreement, pair_table
 from dbviz.scores.churn import churn, image_scores, jensen_shannon
@@ -6,6 +6,15 @@ from dbviz.scores.convergence import convergence
 from dbviz.scores.errors import error_estimate
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
 from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, fragments
+from dbviz.scores.luck import (
+    Extreme,
+    chance_correlation,
+    expected_maximum,
+    extreme,
+    half_accuracies,
+    halves_correlation,
+    reached_by_chance,
+)
 from dbviz.scores.margin import censored_share, image_margins, kaplan_meier_median, mean_margin, median_margin
 from dbviz.scores.networks import groups, networks, nudged
 from dbviz.scores.planner import Plan, plan
@@ -19,24 +28,35 @@ from dbviz.scores.reproducibility import (
     reproducibility,
     reproducibility_matrix,
 )
+from dbviz.scores.seed_scan import SeedScan, scan_seeds
+from dbviz.scores.spread import distribution_deviation, distribution_variance, standard_deviation
 from dbviz.scores.summary import Summary, summarise
 
 __all__ = [
     "Estimate",
+    "Extreme",
     "Plan",
+    "SeedScan",
     "Summary",
     "agreement",
     "boundary_length",
     "censored_share",
     "chance_corrected",
+    "chance_correlation",
     "churn",
     "class_areas",
     "class_skips",
     "convergence",
+    "distribution_deviation",
+    "distribution_variance",
     "error_estimate",
+    "expected_maximum",
+    "extreme",
     "fragmentation",
     "fragments",
     "groups",
+    "half_accuracies",
+    "halves_correlation",
     "image_margins",
     "image_scores",
     "inside_triangle",
@@ -57,7 +77,10 @@ __all__ = [
     "pairs_estimate",
     "plan",
     "plane_agreement",
+    "reached_by_chance",
     "reproducibility",
     "reproducibility_matrix",
+    "scan_seeds",
+    "standard_deviation",
     "summarise",
 ]
