@@ -18,7 +18,7 @@ class TrainingOptions:
 
     arch: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("resnet18",)
     """Architectures: fcnet, vgg19, resnet18, densenet121, wideresnet28_10, wideresnet28_20, wideresnet28_30, vit,
-    mlp_mixer, resnet18k, timm:NAME, or package.module:Factory for your own."""
+    mlp_mixer, resnet18k, timm:NAME, torchvision:NAME, or package.module:Factory for your own."""
     seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0", "1", "2")
     """Seeds; ranges such as 0-4 are understood."""
     init_seed: int | None = None
@@ -39,6 +39,9 @@ class TrainingOptions:
     """Training modes; several are compared. adversarial: PGD; distil-soft and distil-hard need --teacher."""
     teacher: str | None = None
     """The run that distillation learns from: its directory's name in --home, or its identity."""
+    pretrained: Annotated[str | None, tyro.conf.arg(metavar="NETWORK")] = None
+    """Train only a new head, on the features of this network: a run in --home (its directory's name or identity), a
+    .safetensors file (of --arch and --width), timm:NAME or torchvision:NAME whose weights are on this machine."""
     label_noise: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RATE ...")] = ()
     """Wrong labels on the training images: 0.2 (symmetric), asymmetric:0.4, or a file of labels (.npz, .npy, .csv,
     FILE:NAME for one of several); several are compared."""

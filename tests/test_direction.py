@@ -16,7 +16,7 @@ LINE = [
     ["training"],
     ["environment", "executors", "progress"],
     ["store"],
-    ["results", "runs", "trainings"],
+    ["backbones", "results", "runs", "trainings"],
     ["regions"],
     ["scores"],
     ["sweeps"],

@@ -9,6 +9,7 @@ from dbviz.figures.palette import PALETTES, class_colours
 from dbviz.figures.region_grid import plot_region_grid
 from dbviz.figures.regions import RegionDisplay
 from dbviz.figures.saving import FORMATS, save_figure
+from dbviz.figures.seeds import plot_deviations, plot_epochs, plot_halves, plot_histograms
 from dbviz.figures.sources import plot_cells
 from dbviz.figures.speed import plot_growth, plot_rates
 
@@ -21,10 +22,14 @@ __all__ = [
     "noise_colour",
     "plot_cells",
     "plot_curves",
+    "plot_deviations",
     "plot_distributions",
+    "plot_epochs",
     "plot_estimates",
     "plot_extremes",
     "plot_growth",
+    "plot_halves",
+    "plot_histograms",
     "plot_matrix",
     "plot_rates",
     "plot_region_grid",
