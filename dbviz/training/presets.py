@@ -64,7 +64,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "mlp_mixer": _quick_adam(2e-3, 64),
         "resnet18k": _quick(0.1, 16),
         # long enough on few enough images to fit them all, as its sweep over widths needs
-        "mlp": replace(_quick(1e-3, 128, epochs=100, **_FITTING), train_size=1_000),
+        "mlp": replace(_quick(2e-3, 128, epochs=25, **_FITTING | {"batch_size": 16}), train_size=1_000),
         "random_features": Preset(recipe=_LEAST_SQUARES, width=1000, train_size=1000),
     },
     # Published widths, all images, one-cycle: for one modern GPU. Not measured on one yet.
