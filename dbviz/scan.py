@@ -65,10 +65,10 @@ def _scan(options: ScanOptions) -> None:
     asked = wanted(options)
     failed = _train(options, asked)
     groups = _groups(asked, options)
-    if groups:
-        scans = {name: _scanned(runs, asked, options) for name, runs in groups.items()}
+    scans = {name: _scanned(runs, asked, options) for name, runs in groups.items()}
+    if scans:
         _print(scans, asked, options)
-        _write(out / _name(asked), groups, scans, failed, options)
+    _write(out / _name(asked), groups, scans, failed, options)
     if failed:
         first = f"first {failed[0].spec.name}: {failed[0].error}"
         raise RunsFailed(f"{len(failed)} of {len(asked.specs)} runs failed, {first}")
@@ -174,7 +174,7 @@ def _write(
         "failed": [{"spec": f.spec.to_dict(), "error": f.error, "traceback": f.traceback} for f in failed],
     }
     paths = [write_result(Path(f"{stem}.json"), numbers)]
-    for kind, figure in _figures(groups, scans).items():
+    for kind, figure in (_figures(groups, scans) if scans else {}).items():
         paths += [save_figure(figure, Path(f"{stem}-{kind}.{ending}")) for ending in ("png", "pdf")]
         plt.close(figure)
     say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
