@@ -65,10 +65,10 @@ def _scan(options: ScanOptions) -> None:
     asked = wanted(options)
     failed = _train(options, asked)
     groups = _groups(asked, options)
-    if groups:
-        scans = {name: _scanned(runs, asked, options) for name, runs in groups.items()}
+    scans = {name: _scanned(runs, asked, options) for name, runs in groups.items()}
+    if scans:
         _print(scans, asked, options)
-        _write(out / _name(asked), groups, scans, failed, options)
+    _write(out / _name(asked), groups, scans, failed, options)
     if failed:
         first = f"first {failed[0].spec.name}: {failed[0].error}"
         raise RunsFailed(f"{len(failed)} of {len(asked.specs)} runs failed, {first}")
@@ -174,7 +174,7 @@ def _write(
         "failed": [{"spec": f.spec.to_dict(), "error": f.error, "traceback": f.traceback} for f in failed],
     }
     paths = [write_result(Path(f"{stem}.json"), numbers)]
-    for kind, figure in _figures(groups, scans).items():
+    for kind, figure in (_figures(groups, scans) if scans else {}).items():
         paths += [save_figure(figure, Path(f"{stem}-{kind}.{ending}")) for ending in ("png", "pdf")]
         plt.close(figure)
     say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
@@ -187,8 +187,13 @@ def _run_fields(runs: Sequence["Run"]) -> dict[str, Any]:
         "run_seeds": [run.spec.to_dict()["seeds"] for run in runs],
         "run_names": [run.directory.name for run in runs],
         "seconds": [run.seconds for run in runs],
-        "accuracy_after_epochs": [[epoch.test_accuracy for epoch in run.epochs] for run in runs],
+        "accuracy_after_epochs": [_after_epochs(run) for run in runs],
     }
+
+
+def _after_epochs(run: "Run") -> list[float]:
+    """Test accuracy after each epoch, in the recipe's precision; the last in fp32, as it is scored."""
+    return [*(epoch.test_accuracy for epoch in run.epochs[:-1]), run.test_accuracy]
 
 
 def _figures(groups: Mapping[str, Sequence["Run"]], scans: Mapping[str, "SeedScan"]) -> dict[str, Any]:
@@ -196,7 +201,7 @@ def _figures(groups: Mapping[str, Sequence["Run"]], scans: Mapping[str, "SeedSca
 
     from dbviz.figures import plot_deviations, plot_epochs, plot_halves, plot_histograms
 
-    after = {n: np.array([[epoch.test_accuracy for epoch in run.epochs] for run in g]) for n, g in groups.items()}
+    after = {name: np.array([_after_epochs(run) for run in runs]) for name, runs in groups.items()}
     correlations = {name: scan.correlation for name, scan in scans.items()}
     figures: dict[str, Any] = {
         "epochs": plot_epochs(after),

@@ -48,6 +48,7 @@ def test_a_scan_is_trained_printed_stored_and_drawn(capsys):
         assert group["seeds"] == ["0", "1", "2", "3", "4"]
         assert group["accuracies"] == [accuracies[name] for name in group["run_names"]]
         assert np.shape(group["accuracy_after_epochs"]) == (5, epochs)
+        assert [after[-1] for after in group["accuracy_after_epochs"]] == group["accuracies"]
         assert group["spec"]["recipe"]["epochs"] == epochs
         deviation = np.std(group["accuracies"], ddof=1)
         assert group["deviation"]["value"] == pytest.approx(deviation)
@@ -102,21 +103,22 @@ def test_heads_are_trained_on_a_network_that_stays(source, capsys):
     assert len(tensors[0]) - len(same) == 2
 
 
-def test_a_run_that_fails_leaves_the_scan_of_the_others(capsys, monkeypatch):
+@pytest.mark.parametrize(("unlucky", "left"), [((1,), ["0", "2"]), ((1, 2), None)])
+def test_a_run_that_fails_leaves_the_scan_of_the_others(unlucky, left, capsys, monkeypatch):
     train = runs.train
 
     def failing(model, batches, recipe, seeds, **options):
-        if seeds.init == 1:
+        if seeds.init in unlucky:
             raise ValueError("no such luck")
         return train(model, batches, recipe, seeds, **options)
 
     monkeypatch.setattr(runs, "train", failing)
     assert main([*TINY, "--seeds", "0-2", "--epochs", "1"]) == 1
     err = capsys.readouterr().err
-    assert err.splitlines()[-1].startswith("dbviz.scan: error: 1 of 3 runs failed, first shapes-mlp-w4")
+    assert err.splitlines()[-1].startswith(f"dbviz.scan: error: {len(unlucky)} of 3 runs failed, first shapes-mlp-w4")
     found = numbers()
-    assert found["groups"][0]["seeds"] == ["0", "2"]
-    assert found["failed"][0]["spec"]["seeds"]["init"] == 1
+    assert [group["seeds"] for group in found["groups"]] == ([left] if left else [])
+    assert [failed["spec"]["seeds"]["init"] for failed in found["failed"]] == [*unlucky]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ _SGD_RATE = {"quick": 0.05, "standard": 0.1, "paper": 0.05}
 """Learning rates of the optimizer that a preset does not use for an architecture: by architecture, else by preset."""
 
 _OTHER = {"quick": _quick(0.05, 1), "standard": _standard(0.1), "paper": _paper(0.05)}
-"""For `timm:NAME` and a user's own networks, which have no width."""
+"""For `timm:NAME`, `torchvision:NAME` and a user's own networks, which have no width."""
 
 
 def preset_spec(
@@ -142,7 +142,8 @@ def preset_spec(
         raise unknown_name("preset", preset, PRESETS)
     named = PRESETS[preset].get(arch)
     if named is None and ":" not in arch:
-        raise unknown_name("architecture", arch, [*PRESETS[preset], "timm:NAME", "package.module:Factory"])
+        others = ["timm:NAME", "torchvision:NAME", "package.module:Factory"]
+        raise unknown_name("architecture", arch, [*PRESETS[preset], *others])
     chosen = named or replace(_OTHER[preset], width=None)
     if dataset.partition("@")[0] not in ("cifar10", "cifar100", "svhn", "shapes"):
         chosen = replace(chosen, train_size=None)

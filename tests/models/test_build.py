@@ -95,7 +95,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, nearest):
         build(name)
     said = str(caught.value)
     assert said.startswith(f"unknown architecture '{name}': ")
-    assert said.endswith("timm:NAME, package.module:Factory")
+    assert said.endswith("timm:NAME, torchvision:NAME, package.module:Factory")
     assert all(known in said for known in ARCHITECTURES)
     if nearest:
         assert f"did you mean '{nearest}" in said
