@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from dbviz.console import file_name, output_directory, print_table, run_command, say
+from dbviz.environment import Differences, differences
 from dbviz.errors import InputError, RunsFailed
 from dbviz.options import ExecutorOptions, TrainingOptions
+from dbviz.side_by_side import tell_differences
 
 if TYPE_CHECKING:
     from dbviz.executors import Failed
@@ -66,9 +69,11 @@ def _scan(options: ScanOptions) -> None:
     failed = _train(options, asked)
     groups = _groups(asked, options)
     scans = {name: _scanned(runs, asked, options) for name, runs in groups.items()}
+    differing = {"trained": differences({run.directory.name: run.environment for run in chain(*groups.values())})}
     if scans:
         _print(scans, asked, options)
-    _write(out / _name(asked), groups, scans, failed, options)
+        tell_differences(differing)
+    _write(out / _name(asked), groups, scans, failed, options, differing)
     if failed:
         first = f"first {failed[0].spec.name}: {failed[0].error}"
         raise RunsFailed(f"{len(failed)} of {len(asked.specs)} runs failed, {first}")
@@ -158,6 +163,7 @@ def _write(
     scans: Mapping[str, "SeedScan"],
     failed: Sequence["Failed"],
     options: ScanOptions,
+    differing: Mapping[str, Differences],
 ) -> None:
     import matplotlib as mpl
 
@@ -171,6 +177,7 @@ def _write(
     numbers = {
         "groups": [{"name": name, **_run_fields(groups[name]), **scan_fields(scan)} for name, scan in scans.items()],
         "splits": options.splits,
+        "environment_differences": differing,
         "failed": [{"spec": f.spec.to_dict(), "error": f.error, "traceback": f.traceback} for f in failed],
     }
     paths = [write_result(Path(f"{stem}.json"), numbers)]
