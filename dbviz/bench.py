@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.console import file_name, output_directory, print_table, run_command, say
+from dbviz.console import file_name, output_directory, print_table, run_command, say, say_written
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
 
@@ -68,7 +68,7 @@ def _bench(options: BenchOptions) -> None:
     stem = out / file_name(["bench", options.what, options.arch[0], device.type])
     numbers = {**asdict(found), "rates": {one.way: one.rate for one in found.measured}, "machine": where}
     paths = [write_result(Path(f"{stem}.json"), numbers, device=device), _draw(found, where, Path(f"{stem}.png"))]
-    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
+    say_written(paths)
 
 
 def _timed(options: BenchOptions, device: Any) -> "Benchmark":

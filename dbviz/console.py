@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from dbviz.errors import InputError, RunsFailed, TrainingDiverged
 
-__all__ = ["duration", "file_name", "output_directory", "print_table", "run_command", "say"]
+__all__ = ["duration", "file_name", "output_directory", "print_table", "run_command", "say", "say_written"]
 
 
 def run_command(program: str, options: Any, main: Callable[[Any], None], argv: Sequence[str] | None = None) -> int:
@@ -46,6 +46,11 @@ def run_command(program: str, options: Any, main: Callable[[Any], None], argv: S
 def say(text: str) -> None:
     """One line for the reader, on standard output, at once."""
     print(text, flush=True)
+
+
+def say_written(paths: Iterable[Path]) -> None:
+    """Where the results are, a line a file."""
+    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -12,7 +12,16 @@ from dbviz.spec import RunSpec, Seeds
 
 __all__ = ["network_names"]
 
-_FIRST = ("width", "label_noise", "train_size", "recipe.optimizer", "recipe.mode", "teacher", "recipe.epochs")
+_FIRST = (
+    "width",
+    "label_noise",
+    "train_size",
+    "recipe.optimizer",
+    "recipe.mode",
+    "teacher",
+    "pretrained",
+    "recipe.epochs",
+)
 """Fields by which a reader would tell networks apart; the others come behind, as they stand in the spec."""
 _SPEAK_FOR_THEMSELVES = ("recipe.optimizer", "recipe.mode", "recipe.schedule", "recipe.precision")
 
@@ -54,6 +63,8 @@ def _described(spec: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
 def _titled(name: str, value: Any) -> str:
     if name == "label_noise":
         return f"noise {0 if value is None else value}"
+    if name == "pretrained":
+        return "whole" if value is None else f"head on {_shown(value)}"
     return f"{name.rpartition('.')[2].replace('_', ' ')} {_shown(value)}"
 
 

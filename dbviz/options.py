@@ -9,7 +9,7 @@ import tyro
 from dbviz.errors import InputError
 from dbviz.spec import Mode, Optimizer, Seeds
 
-__all__ = ["ExecutorOptions", "TrainingOptions", "parse_seeds"]
+__all__ = ["ComparisonOptions", "ExecutorOptions", "TrainingOptions", "parse_seeds"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class TrainingOptions:
 
     arch: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("resnet18",)
     """Architectures: fcnet, vgg19, resnet18, densenet121, wideresnet28_10, wideresnet28_20, wideresnet28_30, vit,
-    mlp_mixer, resnet18k, timm:NAME, or package.module:Factory for your own."""
+    mlp_mixer, resnet18k, timm:NAME, torchvision:NAME, or package.module:Factory for your own."""
     seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0", "1", "2")
     """Seeds; ranges such as 0-4 are understood."""
     init_seed: int | None = None
@@ -39,6 +39,9 @@ class TrainingOptions:
     """Training modes; several are compared. adversarial: PGD; distil-soft and distil-hard need --teacher."""
     teacher: str | None = None
     """The run that distillation learns from: its directory's name in --home, or its identity."""
+    pretrained: Annotated[str | None, tyro.conf.arg(metavar="NETWORK")] = None
+    """Train only a new head, on the features of this network: a run in --home (its directory's name or identity), a
+    .safetensors file (of --arch and --width), timm:NAME or torchvision:NAME whose weights are on this machine."""
     label_noise: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RATE ...")] = ()
     """Wrong labels on the training images: 0.2 (symmetric), asymmetric:0.4, or a file of labels (.npz, .npy, .csv,
     FILE:NAME for one of several); several are compared."""
@@ -120,6 +123,18 @@ class ExecutorOptions:
     """The part of a GPU that Ray books for a run, such as 0.25."""
     retries: int = 2
     """How often a run is done again whose process was killed, or that failed in a way that may pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(TrainingOptions):
+    """Which networks are compared, on which planes through test images."""
+
+    triplets: int = 500
+    """How many planes through test images."""
+    triplet_seed: int = 0
+    """Which planes are drawn."""
+    out: Path = Path("experiments/results")
+    """Where figures, tables, numbers and label maps are written."""
 
 
 def parse_seeds(texts: tuple[str, ...]) -> list[int]:

@@ -70,5 +70,5 @@ def _figures(maps: xr.Dataset, names: list[str], summary: Summary, label: str) -
     if agreement:
         figures["planes"] = plot_distributions(agreement).figure
     for name, values in agreement.items():
-        figures[f"extremes-{file_name([name])}"] = plot_extremes(plain.isel(model=runs[name]), values)
+        figures[f"extremes-{file_name([name])}"] = plot_extremes(plain.isel(model=runs[name]), values, title=name)
     return figures

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dbviz import sealed, store
+from dbviz.backbones import features_of, headed, keep_backbone, named_network
 from dbviz.errors import InputError, unknown_name
 from dbviz.images import (
     DeviceBatches,
@@ -30,12 +31,22 @@ from dbviz.spec import OPTIMIZERS, LabelNoise, RunSpec, Seeds
 from dbviz.store import Run
 from dbviz.training import accuracy, choose_device, default_precision, logits, preset_spec, train
 from dbviz.training.device import kernels
+from dbviz.training.head import FeatureBatches, head_logits
 from dbviz.training.least_squares import least_squares
 from dbviz.training.objective import make_objective
-from dbviz.training.pilot import seconds_per_run
+from dbviz.training.pilot import seconds_of_features, seconds_per_run
 from dbviz.training.random_forward import check_forward_repeats
 
-__all__ = ["estimate_seconds", "fit", "fit_specs", "label_noise", "make_specs", "training_images", "unfinished"]
+__all__ = [
+    "estimate_seconds",
+    "fit",
+    "fit_specs",
+    "label_noise",
+    "make_specs",
+    "on_backbone",
+    "training_images",
+    "unfinished",
+]
 
 Arch = str | Callable[..., nn.Module]
 
@@ -62,7 +73,8 @@ def fit(
         preset: quick, standard or paper; by default quick on a CPU and standard on a GPU.
         changes: fields of `RunSpec` (`width`, `train_size`, `label_noise`, `teacher`) or `Recipe` (`epochs`,
             `learning_rate`, ...) that differ from the preset; another `optimizer` brings its own learning rate and
-            decay; a `label_noise` may be text as for `--label-noise`.
+            decay; a `label_noise` may be text as for `--label-noise`; `pretrained`, as for `--pretrained`, names a
+            network of which only a new head is trained.
 
     Returns:
         All runs, architecture by architecture and, in each, seed by seed.
@@ -76,6 +88,9 @@ def fit(
     archs = [arch] if isinstance(arch, str) or callable(arch) else list(arch)
     if isinstance(noise := changes.get("label_noise"), str | float):
         changes["label_noise"] = label_noise(str(noise), images.train, store.home_directory(home))
+    if source := changes.get("pretrained"):
+        asked = {"images": images, "preset": preset, "device": chosen}
+        changes |= on_backbone(source, archs, store.home_directory(home), changes, **asked)
     specs = make_specs(archs, seeds, images=images, preset=preset, device=chosen, **changes)
     return fit_specs(specs, images, device=chosen, home=store.home_directory(home), progress=progress)
 
@@ -131,6 +146,29 @@ def label_noise(text: str, train: ImageSet, home: Path) -> LabelNoise | None:
     return LabelNoise(kind="file", labels=name)
 
 
+def on_backbone(
+    source: str, archs: Sequence[Arch], home: Path, changes: dict[str, Any], **asked: Any
+) -> dict[str, Any]:
+    """The changes that make `make_specs` train a new head alone, on the network that `source` names.
+
+    Its weights are kept in `home`.
+
+    Args:
+        changes, asked: the other arguments of `make_specs`.
+
+    Raises:
+        InputError: there is not one architecture, it is not that of `source`, or the weights cannot be used: see
+            `keep_backbone`.
+    """
+    if len(archs) != 1:
+        raise InputError(f"--pretrained goes with one architecture, {len(archs)} are given")
+    (spec,) = make_specs(archs, [0], **{**changes, "pretrained": None}, **asked)
+    arch, width = named_network(source, home) or (spec.arch, spec.width)
+    if arch != spec.arch:
+        raise InputError(f"pretrained {source} is a {arch}, not the {spec.arch} asked for: leave --arch out")
+    return {"pretrained": keep_backbone(source, arch, width, asked["images"], home), "width": width}
+
+
 def training_images(spec: RunSpec, images: Images, home: Path) -> ImageSet:
     """The images that `spec` is trained on, with the labels it is trained on.
 
@@ -153,14 +191,18 @@ def unfinished(specs: Iterable[RunSpec], home: Path, keep: Collection[int] = ())
 
 
 def estimate_seconds(specs: Iterable[RunSpec], images: Images, device: torch.device) -> dict[RunSpec, float]:
-    """Estimated training time of each spec on this machine; runs that differ in their seeds alone are timed once."""
+    """Estimated training time of each spec on this machine; runs that differ in their seeds alone are timed once.
+
+    Of several heads on one backbone the first bears the time that the features take.
+    """
     timed: dict[RunSpec, float] = {}
     found = {}
     for spec in specs:
-        seedless = dataclasses.replace(spec, seeds=Seeds())
+        seedless, shared = dataclasses.replace(spec, seeds=Seeds()), 0.0
         if seedless not in timed:
             timed[seedless] = seconds_per_run(spec, images, device)
-        found[spec] = timed[seedless]
+            shared = seconds_of_features(spec, images, device) if spec.pretrained else 0.0
+        found[spec] = timed[seedless] + shared
     return found
 
 
@@ -224,7 +266,7 @@ def _train(
             "so it cannot be trained to the same bits again: delete it"
         )
     store.begin(spec, home, device)
-    model = _initial(spec, images)
+    model, head = _initial(spec, images, home)
     initial_fingerprint = sealed.digest(model.state_dict())
     model.to(device)
     if spec.recipe.deterministic:
@@ -239,16 +281,24 @@ def _train(
     if start is not None:
         on_batch(start.metrics.epoch * len(trained_on))
 
+    features, evaluate = None, partial(logits, model, images.test, device)
+    if head is not None:
+        features = features_of(spec, model, head, images, device)
+        evaluate = partial(head_logits, head, features.test)
     said: list[Tensor] = []
 
-    def test(model: nn.Module) -> float:
-        said[:] = [logits(model, images.test, device, precision=spec.recipe.precision)]
+    def test(_: nn.Module) -> float:
+        said[:] = [evaluate(precision=spec.recipe.precision)]
         return accuracy(said[0], images.test)
 
     teacher = store.find_by_identity(spec.teacher, home).model(device) if spec.teacher else None
     watched = {"test": test, "on_batch": on_batch}
     if spec.recipe.optimizer == "least-squares":
         checkpoints = least_squares(model, trained_on, device, **watched)
+    elif head is not None and features is not None:
+        labels = torch.from_numpy(trained_on.labels).to(device)
+        batches = FeatureBatches(features.train, labels, spec.recipe, spec.seeds)
+        checkpoints = train(head, batches, spec.recipe, spec.seeds, start=start, **watched)
     else:
         batches = DeviceBatches.of(trained_on, spec.recipe, spec.seeds, device)
         objective = make_objective(spec.recipe, images.train, teacher)
@@ -258,7 +308,7 @@ def _train(
         if checkpoint.metrics.epoch in keep:
             store.keep_epoch(spec, home, model, checkpoint.metrics.epoch)
         store.save_checkpoint(spec, home, checkpoint, epochs)
-    tested = said[0] if said and spec.recipe.precision == "fp32" else logits(model, images.test, device)
+    tested = said[0] if said and spec.recipe.precision == "fp32" else evaluate()
     store.finish(
         spec,
         home,
@@ -279,18 +329,24 @@ def _check_repeats(model: nn.Module, images: Images, device: torch.device, name:
         check_forward_repeats(model, images.test.normalized(few).to(device), name)
 
 
-def _initial(spec: RunSpec, images: Images) -> nn.Module:
-    """The network before its first step."""
-    model = build(spec.arch, len(images.class_names), spec.width, spec.seeds.init, image_shape=images.image_shape)
+def _initial(spec: RunSpec, images: Images, home: Path) -> tuple[nn.Module, nn.Module | None]:
+    """The network before its first step, and its head where that alone is trained."""
+    head = None
+    if spec.pretrained is not None:
+        model, head = headed(spec, images, home)
+    else:
+        model = build(spec.arch, len(images.class_names), spec.width, spec.seeds.init, image_shape=images.image_shape)
     if spec.seeds.nudge is not None:
-        nudge(model, spec.seeds.nudge)
-    return model
+        nudge(head or model, spec.seeds.nudge)
+    return model, head
 
 
 def _changed(spec: RunSpec, train: ImageSet, changes: dict[str, Any]) -> RunSpec:
     """The spec with the fields named in `changes`, its own or its recipe's, set anew."""
     recipe_fields = {field.name for field in dataclasses.fields(spec.recipe)}
-    spec_fields = {"width", "train_size", "label_noise", "teacher"}
+    spec_fields = {"width", "train_size", "label_noise", "teacher", "pretrained"}
+    if changes.get("pretrained"):
+        changes = {"augmentation": "none"} | changes
     if unknown := changes.keys() - recipe_fields - spec_fields:
         known = sorted(recipe_fields | spec_fields)
         raise InputError(f"unknown setting {min(unknown)!r}: choose among {', '.join(known)}")

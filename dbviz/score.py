@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.console import output_directory, print_table, run_command, say
+from dbviz.console import output_directory, print_table, run_command, say, say_written
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
 from dbviz.side_by_side import tell_differences
@@ -59,7 +59,8 @@ class ScoreOptions(TrainingOptions):
     connectivity: Literal[4, 8] = 8
     """Whether fragments touch at corners (8, as published) or at sides only (4)."""
     floor: bool = False
-    """Train each run once more with one initial weight multiplied by 1.001, and print how far the two agree."""
+    """Train each run once more with one initial weight multiplied by 1.001, and print the share of points on which the
+    two differ, beside that on which two seeds differ."""
     convergence: bool = False
     """Also sample at twice the resolution, and print the fragments found at half, full and double."""
     margins: int = 0
@@ -99,7 +100,7 @@ def _score(options: ScoreOptions) -> None:
     _print(scored.maps, names, summary)
     where = "inside the triangle" if options.inside else "on the whole grid"
     paths = write_summary(out / scored.name, scored.maps, summary, where=where)
-    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
+    say_written(paths)
     if options.half_width is not None:
         _print_plans(summary, options.half_width)
 

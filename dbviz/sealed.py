@@ -7,7 +7,7 @@ digest of the tensors, and a seal over the metadata.
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from dbviz.errors import InputError
 
-__all__ = ["digest", "load_tensors", "load_weights", "save_tensors", "sealed_digest", "write_whole"]
+__all__ = ["digest", "load_tensors", "load_weights", "put_weights", "save_tensors", "sealed_digest", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -71,17 +71,34 @@ def load_weights(module: nn.Module, path: Path, *, foreign: bool = True) -> None
     Raises:
         InputError: it is absent, damaged, no safetensors file, or its tensors are not those of the module.
     """
-    tensors, _ = load_tensors(path, foreign=foreign)
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    put_weights(module, load_tensors(path, foreign=foreign)[0], str(path))
+
+
+def put_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str, *, but: str | None = None) -> None:
+    """Loads the tensors that `source` had into `module`.
+
+    Args:
+        but: the qualified name of a part that is left as it is, whatever the tensors have of it.
+
+    Raises:
+        InputError: names or shapes are not those of the module.
+    """
+    kept = {name: tensor for name, tensor in tensors.items() if not _within(name, but)}
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items() if not _within(name, but)}
+    found = {name: tuple(tensor.shape) for name, tensor in kept.items()}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             shown = [str(shapes.get(name, "absent")) for shapes in (wanted, found)]
             raise InputError(
-                f"{path} does not fit the network: {name} is {shown[1]} there, the network has {shown[0]}: "
+                f"{source} does not fit the network: {name} is {shown[1]} there, the network has {shown[0]}: "
                 "give the architecture and --width it was trained with"
             )
-    module.load_state_dict(tensors)
+    module.load_state_dict(kept, strict=but is None)
+
+
+def _within(name: str, part: str | None) -> bool:
+    """Whether a tensor belongs to the part of a module with that qualified name."""
+    return part is not None and name.startswith(f"{part}.")
 
 
 def digest(tensors: dict[str, Tensor]) -> str:

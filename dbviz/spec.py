@@ -176,6 +176,9 @@ class RunSpec:
     """Wrong labels among them; None leaves all labels as they are."""
     teacher: str | None = None
     """Identity of the run that a distillation learns from."""
+    pretrained: str | None = None
+    """Digest of the weights of a network that stays as it is but for a new linear head, by which the runs directory
+    keeps them; None trains the whole network."""
     recipe: Recipe
     seeds: Seeds = field(default_factory=Seeds)
 
@@ -191,6 +194,12 @@ class RunSpec:
         _require(not solved or self.seeds.nudge is None, "seeds.nudge", self.seeds.nudge, said)
         repeats = "0 where recipe.deterministic is set: a repetition would give the same bits"
         _require(not self.recipe.deterministic or not self.seeds.repeat, "seeds.repeat", self.seeds.repeat, repeats)
+        if self.pretrained is not None:
+            steps = [name for name in OPTIMIZERS if name != "least-squares"]
+            _require(not solved, "recipe.optimizer", self.recipe.optimizer, f"one of {', '.join(steps)} {_ON_FEATURES}")
+            for name, only in _FEATURES.items():
+                value = getattr(self.recipe, name)
+                _require(value == only, f"recipe.{name}", value, f"{only!r} {_ON_FEATURES}")
 
     @property
     def identity(self) -> str:
@@ -204,6 +213,7 @@ class RunSpec:
             _file_safe(self.dataset.partition("@")[0]),
             _file_safe(self.arch),
             *([f"w{self.width}"] if self.width is not None else []),
+            *(["head"] if self.pretrained is not None else []),
             *([f"n{self.train_size}"] if self.train_size is not None else []),
             *([_file_safe(f"noise {self.label_noise}")] if self.label_noise is not None else []),
             f"e{self.recipe.epochs}",
@@ -306,3 +316,6 @@ _CHOICES = {
 }
 _CLOSED_FORM = {"epochs": 1, "mode": "plain", "augmentation": "none", "precision": "fp32"}
 """What a recipe must say where nothing is trained step by step."""
+_FEATURES = {"mode": "plain", "augmentation": "none"}
+"""What a recipe must say where a head is trained on features that were computed once."""
+_ON_FEATURES = "under pretrained, whose features are computed once"

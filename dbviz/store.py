@@ -11,6 +11,7 @@
         metrics.json         written last: its presence says that the run is finished
 
     HOME/labels/1f0c92d3ab....safetensors    labels that came in a file, by their digest
+    HOME/pretrained/1f0c92d3ab....safetensors  a network without its head, on which heads are trained, by its digest
 
 How files are written and checked: `dbviz.sealed`.
 """
@@ -47,8 +48,10 @@ __all__ = [
     "home_directory",
     "keep_epoch",
     "keep_labels",
+    "keep_pretrained",
     "kept",
     "kept_labels",
+    "kept_pretrained",
     "last_checkpoint",
     "locked",
     "save_checkpoint",
@@ -275,6 +278,20 @@ def kept_labels(home: Path, name: str) -> Tensor:
         InputError: nothing of that name was kept in this home, or it is damaged.
     """
     return load_tensors(home / "labels" / f"{name}.safetensors")[0]["labels"]
+
+
+def keep_pretrained(home: Path, name: str, tensors: dict[str, Tensor]) -> None:
+    """Keeps the weights of a network without its head under their digest `name`, so that any process finds them."""
+    save_tensors(home / "pretrained" / f"{name}.safetensors", tensors, {})
+
+
+def kept_pretrained(home: Path, name: str) -> dict[str, Tensor]:
+    """What `keep_pretrained` kept.
+
+    Raises:
+        InputError: nothing of that name was kept in this home, or it is damaged.
+    """
+    return load_tensors(home / "pretrained" / f"{name}.safetensors")[0]
 
 
 def save_checkpoint(spec: RunSpec, home: Path, checkpoint: Checkpoint, epochs: list[EpochMetrics]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dbviz.console import duration, file_name, output_directory, print_table, run_command, say
+from dbviz.console import duration, file_name, output_directory, print_table, run_command, say, say_written
 from dbviz.errors import RunsFailed
 from dbviz.options import ExecutorOptions, TrainingOptions
 from dbviz.side_by_side import tell_differences
@@ -100,7 +100,7 @@ def _sweep(options: SweepOptions) -> None:
     _print(curves, asked)
     numbers = sweep_fields(curves, specs, study, failed, options.tolerance)
     tell_differences(numbers["environment_differences"])
-    _write(out / _name(specs, study, asked), curves, numbers)
+    _write(out / _name(specs, study, asked), curves, numbers, _title(specs, asked))
     if failed:
         raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")
 
@@ -180,7 +180,12 @@ def _name(specs: list["RunSpec"], study: "Study", asked: "Wanted") -> str:
     return file_name([asked.images.name, archs, asked.preset, digits])
 
 
-def _write(stem: Path, curves: list["Curve"], numbers: dict[str, Any]) -> None:
+def _title(specs: list["RunSpec"], asked: "Wanted") -> str:
+    archs = ", ".join(dict.fromkeys(spec.arch for spec in specs))
+    return f"{archs} on {asked.images.name}, preset {asked.preset}"
+
+
+def _write(stem: Path, curves: list["Curve"], numbers: dict[str, Any], title: str) -> None:
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -190,8 +195,8 @@ def _write(stem: Path, curves: list["Curve"], numbers: dict[str, Any]) -> None:
 
     paths = [write_result(Path(f"{stem}.json"), numbers)]
     if curves:
-        paths.append(save_figure(plot_sweep(curves), Path(f"{stem}.png")))
-    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
+        paths.append(save_figure(plot_sweep(curves, title=title), Path(f"{stem}.png")))
+    say_written(paths)
 
 
 if __name__ == "__main__":

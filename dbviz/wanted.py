@@ -11,11 +11,12 @@ import torch
 
 from dbviz import store
 from dbviz.announcement import announce
+from dbviz.backbones import named_network
 from dbviz.console import output_directory
 from dbviz.images import Images, load_images
 from dbviz.naming import network_names
 from dbviz.options import TrainingOptions
-from dbviz.runs import default_preset, fit_specs, label_noise, make_specs
+from dbviz.runs import default_preset, fit_specs, label_noise, make_specs, on_backbone
 from dbviz.scores import Estimate, image_scores
 from dbviz.spec import RunSpec
 from dbviz.store import Run
@@ -44,13 +45,13 @@ def wanted(options: TrainingOptions) -> Wanted:
     device = choose_device(options.device)
     preset = options.preset or default_preset(device)
     images = load_images(options.dataset, options.data_dir)
+    asked = {"images": images, "preset": preset, "device": device}
+    archs, on = _on_backbone(variants[0], asked, options) if options.pretrained else (options.arch, {})
     specs = [
         spec
-        for arch in options.arch
+        for arch in archs
         for changes in variants
-        for spec in make_specs(
-            [arch], seeds, images=images, preset=preset, device=device, **_resolved(changes, images, options)
-        )
+        for spec in make_specs([arch], seeds, **asked, **_resolved(changes, images, options) | on)
     ]
     return Wanted(specs=specs, images=images, device=device, preset=preset)
 
@@ -89,6 +90,16 @@ def _resolved(changes: dict[str, Any], images: Images, options: TrainingOptions)
     if "label_noise" in found:
         found["label_noise"] = label_noise(found["label_noise"], images.train, _home(options))
     return found
+
+
+def _on_backbone(
+    changes: dict[str, Any], asked: dict[str, Any], options: TrainingOptions
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The architecture of the network that --pretrained names, and the changes that train a new head on it alone."""
+    source, home = options.pretrained or "", _home(options)
+    named = named_network(source, home) if options.arch == TrainingOptions.arch else None
+    archs = options.arch if named is None else (named[0],)
+    return archs, on_backbone(source, archs, home, _resolved(changes, asked["images"], options), **asked)
 
 
 def _home(options: TrainingOptions) -> Path:

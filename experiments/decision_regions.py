@@ -11,45 +11,33 @@ about an hour of one CPU core for the seven architectures under three seeds; the
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
 
-from dbviz.console import output_directory, print_table, run_command, say
+from dbviz.comparison import compare
+from dbviz.console import print_table, run_command, say_written
 from dbviz.figures import RegionDisplay, save_figure
-from dbviz.kept_maps import kept_maps
-from dbviz.options import TrainingOptions
-from dbviz.regions import draw_planes
+from dbviz.options import ComparisonOptions
 from dbviz.results import write_result
 from dbviz.scores import plane_agreement
 from dbviz.scores.tables import frame_rows
-from dbviz.wanted import fit_wanted, wanted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(TrainingOptions):
+class Options(ComparisonOptions):
     """Draws decision regions of architectures (columns) under seeds (rows), a figure a triplet."""
 
     arch: tuple[str, ...] = ("fcnet", "vit", "mlp_mixer", "vgg19", "resnet18", "densenet121", "wideresnet28_10")
     triplets: int = 3
     """How many figures."""
-    triplet_seed: int = 0
-    """Which triplets are drawn."""
     resolution: int = 160
     """Points on each side of a panel; 500 as published."""
-    out: Path = Path("experiments/results")
 
 
 def main(options: Options) -> None:
-    out = output_directory(options.out)
-    asked = wanted(options)
-    runs = {run.spec.name: run for run in fit_wanted(asked, options)}
-    test = asked.images.test
-    planes = draw_planes(test, options.triplets, seed=options.triplet_seed)
-    parts = ["decision_regions", asked.images.name, asked.preset]
-    grid = {"resolution": options.resolution, "margin": 0.5, "refine": True}
-    maps, path = kept_maps(runs, planes, out, parts, **grid, device=options.device)
+    compared = compare("decision_regions", options, resolution=options.resolution, margin=0.5, refine=True)
+    maps, planes, path = compared.maps, compared.planes, compared.path
 
     agreement = plane_agreement(maps)
     table = pd.DataFrame(agreement, index=[" ".join(map(str, triplet)) for triplet in planes.triplets])
@@ -60,17 +48,17 @@ def main(options: Options) -> None:
     figures = []
     for plane in range(len(planes)):
         one = {name: float(values[plane]) for name, values in agreement.items()}
-        thumbnails = test.pixels[planes.triplets[plane]]
+        thumbnails = compared.asked.images.test.pixels[planes.triplets[plane]]
         display = RegionDisplay.from_maps(maps.isel(plane=plane)).plot(thumbnails=thumbnails, agreement=one)
         figures.append(save_figure(display.figure_, path.with_name(f"{path.stem}-{plane}.png")))
     found = {
         "agreement": {name: values.tolist() for name, values in agreement.items()},
         "triplets": planes.triplets.tolist(),
-        "test_accuracy": {name: run.test_accuracy for name, run in runs.items()},
+        "test_accuracy": {run.spec.name: run.test_accuracy for run in compared.runs},
         "specs": json.loads(maps.attrs["specs"]),
     }
-    numbers = write_result(path.with_suffix(".json"), found, device=asked.device)
-    say("\n".join(["Written:", *(f"  {written}" for written in [path, numbers, path.with_suffix(".csv"), *figures])]))
+    numbers = write_result(path.with_suffix(".json"), found, device=compared.asked.device)
+    say_written([path, numbers, path.with_suffix(".csv"), *figures])
 
 
 if __name__ == "__main__":

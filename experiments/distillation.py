@@ -16,9 +16,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from dbviz.console import output_directory, print_table, run_command, say
-from dbviz.kept_maps import kept_maps
-from dbviz.options import TrainingOptions
+from dbviz.comparison import sample_compared
+from dbviz.console import output_directory, print_table, run_command, say_written
+from dbviz.options import ComparisonOptions
 from dbviz.regions import draw_planes
 from dbviz.results import write_result
 from dbviz.scores import Estimate, means_estimate, pair_table
@@ -32,17 +32,12 @@ _MODES: tuple[Mode, ...] = ("plain", "distil-soft", "distil-hard")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(TrainingOptions):
+class Options(ComparisonOptions):
     """Trains students (--arch) from teachers and compares their decision regions."""
 
     arch: tuple[str, ...] = ("fcnet", "vgg19", "resnet18")
     teachers: tuple[str, ...] = ("resnet18", "vit")
     """Architectures of the teachers; the first seed of each teaches."""
-    triplets: int = 500
-    """How many planes through test images."""
-    triplet_seed: int = 0
-    """Which planes are drawn."""
-    out: Path = Path("experiments/results")
 
 
 def main(options: Options) -> None:
@@ -53,11 +48,10 @@ def main(options: Options) -> None:
     found: dict[str, dict[str, Estimate]] = {}
     for name, teacher in teachers.items():
         students = {mode: students_of(teacher, mode, options) for mode in _MODES}
-        runs = {run.spec.name: run for run in [teacher, *(r for group in students.values() for r in group)]}
-        parts = ["distillation", name, first.images.name, first.preset, str(len(planes))]
-        maps, _ = kept_maps(runs, planes, out, parts, resolution=50, margin=0.1, device=options.device)
+        runs = [teacher, *(run for group in students.values() for run in group)]
+        maps, _ = sample_compared(["distillation", name], runs, planes, first, options)
         table = pair_table(maps.labels.values)
-        at = {run: place for place, run in enumerate(runs)}
+        at = {str(run): place for place, run in enumerate(maps.model.values)}
         for mode, group in students.items():
             for arch in options.arch:
                 alike = [run for run in group if run.spec.arch == arch and run.spec.identity != teacher.spec.identity]
@@ -82,7 +76,7 @@ def report(found: dict[str, dict[str, Estimate]], stem: Path) -> None:
     table = Path(f"{stem}.csv")
     write_whole(table, frame.to_csv(index_label="student").encode())
     figure = draw(found, Path(f"{stem}.pdf"))
-    say("\n".join(["Written:", *(f"  {path}" for path in (numbers, table, figure))]))
+    say_written([numbers, table, figure])
 
 
 def draw(found: dict[str, dict[str, Estimate]], path: Path) -> Path:

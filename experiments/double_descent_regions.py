@@ -57,6 +57,11 @@ def triplets(train: ImageSet, wrong: np.ndarray, seed: int) -> np.ndarray:
     return np.concatenate(drawn)
 
 
+def row_names(level: float, noisiest: float) -> list[str]:
+    """What stands beside the rows: where labels are right, the last row shows the images that are not elsewhere."""
+    return [*ROWS[:-1], ROWS[-1] if level == noisiest else f"mislabelled\nat noise {noisiest:g}"]
+
+
 def main(options: Options) -> None:
     images, home = dbviz.load_images(options.dataset), home_directory(options.home)
     common = {"dataset": images, "preset": options.preset, "home": home, "seeds": [options.seed]}
@@ -74,7 +79,9 @@ def main(options: Options) -> None:
         runs = [fitted[level, k] for k in options.widths]
         maps = dbviz.sample(runs, planes, resolution=options.resolution, margin=options.margin, progress=True)
         stem = options.out / f"regions-{options.arch}-{options.preset}-noise{level:g}"
-        save_figure(plot_region_grid(maps, columns, ROWS), Path(f"{stem}.png"), dpi=120)
+        rows = row_names(level, max(options.label_noise))
+        title = f"{options.arch} of width k on {options.dataset}, label noise {level:g}"
+        save_figure(plot_region_grid(maps, columns, rows, title=title), Path(f"{stem}.png"), dpi=120)
         errors = {run.spec.name: 1 - run.test_accuracy for run in runs}
         write_result(Path(f"{stem}.json"), {"test_error": errors, "triplets": planes.triplets.tolist(), "rows": ROWS})
         say(f"Written: {stem}.png, {stem}.json")

@@ -15,13 +15,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from dbviz.console import output_directory, print_table, run_command, say
-from dbviz.figures import RegionDisplay, class_colours, save_figure
+from dbviz.comparison import sample_compared
+from dbviz.console import output_directory, print_table, run_command, say_written
+from dbviz.figures import RegionDisplay, class_colours, draw_legend, save_figure
 from dbviz.images import ImageSet
-from dbviz.kept_maps import kept_maps
-from dbviz.options import TrainingOptions
+from dbviz.options import ComparisonOptions
 from dbviz.regions import PlaneSet, draw_planes
 from dbviz.regions.off_manifold import draw_noise_planes, draw_planes_around, draw_shuffled_planes
 from dbviz.reports import summary_numbers
@@ -31,17 +30,23 @@ from dbviz.scores.tables import frame_rows
 from dbviz.sealed import write_whole
 from dbviz.wanted import fit_wanted, wanted
 
+_SAID = {
+    "images": "three classes",
+    "one class": "one class",
+    "around": "around one image",
+    "shuffled": "shuffled pixels",
+    "noise": "uniform noise",
+}
+"""Every kind of plane, and what its row is called."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Options(TrainingOptions):
+class Options(ComparisonOptions):
     """Scores networks on planes through images, around one image, through shuffled images and through noise."""
 
     arch: tuple[str, ...] = ("resnet18", "vit", "fcnet")
     triplets: int = 100
     """How many planes of each kind."""
-    triplet_seed: int = 0
-    """Which planes are drawn."""
-    out: Path = Path("experiments/results")
 
 
 def planes_of(kind: str, images: ImageSet, options: Options) -> PlaneSet:
@@ -58,12 +63,11 @@ def planes_of(kind: str, images: ImageSet, options: Options) -> PlaneSet:
 def main(options: Options) -> None:
     out = output_directory(options.out)
     asked = wanted(options)
-    runs = {run.spec.name: run for run in fit_wanted(asked, options)}
+    runs = fit_wanted(asked, options)
     table, drawn, numbers, written = {}, {}, {}, []
-    for kind in ("images", "one class", "around", "shuffled", "noise"):
+    for kind in _SAID:
         planes = planes_of(kind, asked.images.test, options)
-        parts = ["off_manifold", kind, asked.images.name, asked.preset, str(len(planes))]
-        maps, path = kept_maps(runs, planes, out, parts, resolution=50, margin=0.1, device=options.device)
+        maps, path = sample_compared(["off_manifold", kind], runs, planes, asked, options)
         summary = summarise(maps)
         for score in ("reproducibility", "beyond chance (kappa)", "fragments of a plane"):
             table[f"{kind}: {score}"] = {name: str(e) for name, e in summary.scores.get(score, {}).items()}
@@ -76,7 +80,7 @@ def main(options: Options) -> None:
     written.append(write_result(Path(f"{stem}.json"), {"by_kind": numbers}, device=asked.device))
     written.append(Path(f"{stem}.csv"))
     write_whole(written[-1], frame.to_csv(index_label="planes: score").encode())
-    say("\n".join(["Written:", *(f"  {path}" for path in written)]))
+    say_written(written)
 
 
 def side_by_side(drawn: dict[str, xr.Dataset]) -> Figure:
@@ -86,13 +90,13 @@ def side_by_side(drawn: dict[str, xr.Dataset]) -> Figure:
     figure, axes = plt.subplots(len(drawn), len(first), squeeze=False, figsize=size, layout="constrained")
     for row, (kind, maps) in enumerate(drawn.items()):
         display = RegionDisplay.from_maps(maps.isel(plane=0, model=list(first.values()))).plot(axes[row])
-        axes[row, 0].set_ylabel(kind, fontsize=8)
+        axes[row, 0].set_ylabel(_SAID[kind], fontsize=8)
         for column, name in enumerate(first):
             axes[row, column].set_title(name if row == 0 else "", fontsize=8)
-    axes[-1, len(first) // 2].set_xlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
+    across = "distance along image 1 → image 2, and across it, in normalised pixels"
+    axes[-1, len(first) // 2].set_xlabel(across, fontsize=7)
     names = display.class_names
-    patches = [Patch(color=colour, label=name) for colour, name in zip(class_colours(len(names)), names, strict=True)]
-    figure.legend(handles=patches, loc="outside lower center", ncols=5, fontsize=7, frameon=False, handlelength=1)
+    draw_legend(figure, names, class_colours(len(names)), range(len(names)))
     return figure
 
 

@@ -15,48 +15,34 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 
-from dbviz.console import output_directory, print_table, run_command, say
-from dbviz.kept_maps import kept_maps
-from dbviz.options import TrainingOptions
-from dbviz.regions import draw_planes
-from dbviz.reports import write_summary
-from dbviz.scores import Summary, summarise
+from dbviz.comparison import compare
+from dbviz.console import print_table, run_command
+from dbviz.options import ComparisonOptions
+from dbviz.scores import Summary
 from dbviz.scores.published import PUBLISHED_OPTIMIZERS
 from dbviz.scores.tables import frame_rows
 from dbviz.sealed import write_whole
 from dbviz.spec import Optimizer
-from dbviz.wanted import fit_wanted, image_scores_of, wanted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(TrainingOptions):
+class Options(ComparisonOptions):
     """Trains architectures by several optimizers and compares how reproducible they are."""
 
     arch: tuple[str, ...] = ("resnet18", "vgg19", "mlp_mixer", "vit")
     optimizer: tuple[Optimizer, ...] = ("adam", "sgd", "sam")
-    triplets: int = 500
-    """How many planes through test images."""
-    triplet_seed: int = 0
-    """Which planes are drawn."""
-    out: Path = Path("experiments/results")
 
 
 def main(options: Options) -> None:
-    out = output_directory(options.out)
     if options.preset == "paper" and options.epochs is None:
         options = replace(options, epochs=200, batch_size=64)
-    asked = wanted(options)
-    runs = fit_wanted(asked, options)
-    planes = draw_planes(asked.images.test, options.triplets, seed=options.triplet_seed)
-    parts = ["optimizers", asked.images.name, asked.preset, str(len(planes))]
-    named = {run.spec.name: run for run in runs}
-    maps, path = kept_maps(named, planes, out, parts, resolution=50, margin=0.1, device=options.device)
-    summary = summarise(maps).extended(image_scores_of(runs, asked.images))
+    compared = compare("optimizers", options)
+    summary = compared.summary(image_scores=True)
     table = beside_published(options, summary)
-    print_table(f"Optimizers, {asked.images.name}, {len(planes)} planes", ["", *table.columns], frame_rows(table))
-    write_whole(Path(f"{path.with_suffix('')}-table.csv"), table.to_csv().encode())
-    paths = write_summary(path.with_suffix(""), maps, summary)
-    say("\n".join(["Written:", *(f"  {written}" for written in [path, *paths])]))
+    on = f"{compared.asked.images.name}, {len(compared.planes)} planes"
+    print_table(f"Optimizers, {on}", ["", *table.columns], frame_rows(table))
+    write_whole(Path(f"{compared.path.with_suffix('')}-table.csv"), table.to_csv().encode())
+    compared.write(summary)
 
 
 def beside_published(options: Options, summary: Summary) -> pd.DataFrame:

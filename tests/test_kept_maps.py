@@ -8,7 +8,7 @@ import dbviz.kept_maps
 from dbviz.images import shapes
 from dbviz.kept_maps import kept_maps
 from dbviz.models import build
-from dbviz.regions import PlaneSet, draw_planes
+from dbviz.regions import PlaneSet, draw_planes, save
 
 GRID: dict[str, Any] = {"resolution": 9, "margin": 0.1, "device": "cpu"}
 
@@ -39,6 +39,40 @@ def test_other_weights_are_other_maps(asked, tmp_path):
     _, path = kept_maps(models, planes, tmp_path, ["a"], **GRID)
     other = build("fcnet", width=16, seed=1).eval()
     assert kept_maps({"net": other}, planes, tmp_path, ["a"], **GRID)[1] != path
+
+
+@pytest.mark.parametrize("other", [{"margin": 0.2}, {"resolution": 8}])
+def test_another_grid_is_another_file(asked, tmp_path, other):
+    models, planes = asked
+    _, path = kept_maps(models, planes, tmp_path, ["a"], **GRID)
+    grid: dict[str, Any] = GRID | other
+    maps, changed = kept_maps(models, planes, tmp_path, ["a"], **grid)
+    assert changed != path
+    assert {name: maps.attrs[name] for name in other} == other
+
+
+def test_maps_without_confidence_do_not_stand_for_maps_with_it(asked, tmp_path):
+    models, planes = asked
+    assert "confidence" not in kept_maps(models, planes, tmp_path, ["a"], **GRID)[0]
+    assert "confidence" in kept_maps(models, planes, tmp_path, ["a"], **GRID, confidence=True)[0]
+
+
+def test_maps_of_which_one_was_refined_are_sampled_again(asked, tmp_path):
+    models, planes = asked
+    maps, path = kept_maps(models, planes, tmp_path, ["a"], **GRID)
+    evaluated = maps.evaluated.copy()
+    evaluated[0, 0] = 80  # of 81
+    save(maps.assign(evaluated=evaluated), path)
+    assert (kept_maps(models, planes, tmp_path, ["a"], **GRID)[0].evaluated == 81).all()
+
+
+def test_refined_maps_ask_for_fewer_points_and_are_found_again(asked, tmp_path, monkeypatch):
+    models, planes = asked
+    grid: dict[str, Any] = GRID | {"resolution": 41, "refine": True}
+    maps, path = kept_maps(models, planes, tmp_path, ["a"], **grid)
+    assert (maps.evaluated < 41 * 41).all()
+    monkeypatch.setattr(dbviz.kept_maps, "sample", never)
+    assert kept_maps(models, planes, tmp_path, ["a"], **grid)[1] == path
 
 
 def test_refined_maps_are_not_taken_for_dense_ones(asked, tmp_path, monkeypatch):

@@ -96,13 +96,17 @@ def test_few_runs_cannot_be_planned_from(scored, capsys):
 def test_the_floor_compares_runs_with_their_nudged_siblings(capsys):
     arguments = [*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", "--floor"]
     assert main(arguments) == 0
-    assert "instability floor" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "instability floor (disagreement)" in printed
+    assert "disagreement between seeds" in printed
     (path,) = Path("scores").glob("*.json")
     scores, maps = json.loads(path.read_text())["scores"], regions.load(path.with_suffix(".nc"))
     assert list(maps.seed.values) == ["0", "1", "0-nudge0", "1-nudge0"]
     labels = maps.labels.values
-    floor = np.mean([agreement(labels[k], labels[k + 2]) for k in (0, 1)])
-    assert scores["instability floor"]["fcnet"]["value"] == pytest.approx(floor)
+    floor = np.mean([1 - agreement(labels[k], labels[k + 2]) for k in (0, 1)])
+    assert scores["instability floor (disagreement)"]["fcnet"]["value"] == pytest.approx(floor)
+    between = 1 - agreement(labels[0], labels[1])
+    assert scores["disagreement between seeds"]["fcnet"]["value"] == pytest.approx(between)
     assert scores["reproducibility"]["fcnet"]["value"] == pytest.approx(agreement(labels[0], labels[1]))
 
 

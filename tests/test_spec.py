@@ -37,8 +37,10 @@ FIELDS = [
 
 
 def changed(part: str, name: str, value: object) -> dict[str, Any]:
-    """The fields of SPEC with one of them replaced."""
+    """The fields of SPEC with one of them replaced, and what that one asks for."""
     fields = SPEC.to_dict()
+    if name == "pretrained" and value is not None:
+        fields["recipe"]["augmentation"] = "none"
     (fields[part] if part else fields)[name] = value
     return fields
 
@@ -122,6 +124,7 @@ def test_the_defaults_stay_what_they_were_when_runs_were_stored():
         "definition": None,
         "train_size": None,
         "label_noise": None,
+        "pretrained": None,
         "seeds": {"init": 0, "order": 0, "augment": 0, "nudge": None, "noise": 0, "repeat": 0},
     }
     assert spec | unset == spec

@@ -121,14 +121,16 @@ class Recorder(TorchDispatchMode):
 
     def _mark(self, output: Any, shown: str, inputs: set[Any]) -> None:
         """Has the graph's nodes between a module's inputs and its output say whose they are when they are run."""
-        ahead = _nodes(output)
+        ahead, seen = _nodes(output), set(inputs)
         while ahead:
             node = ahead.pop()
-            if node is None or node in inputs or _MARK in node.metadata or hasattr(node, "variable"):
+            if node is None or node in seen or hasattr(node, "variable"):
                 continue
-            node.metadata[_MARK] = shown
-            node.register_prehook(partial(self._differentiate, f"{shown} ({node.name()})"))
+            seen.add(node)
             ahead += [before for before, _ in node.next_functions]
+            if _MARK not in node.metadata:  # those of the modules within are marked already
+                node.metadata[_MARK] = shown
+                node.register_prehook(partial(self._differentiate, f"{shown} ({node.name()})"))
 
     def _differentiate(self, said: str, _: Any) -> None:
         self._differentiated = said

@@ -19,6 +19,10 @@ _STYLES = ("-", "--", ":", "-.")
 _STACKED = ("test_error", "fragmentation", "reproducibility", "median_margin")
 
 
+_UNITS = {"median_margin": "median margin\n(normalised pixels)"}
+"""Scores that are not shares or counts, with their unit."""
+
+
 def noise_colour(noise: LabelNoise | None) -> tuple[float, float, float, float]:
     """The colour of a noise level, the same in every picture: from dark blue without noise to yellow at a rate of 1.
 
@@ -53,7 +57,7 @@ def plot_curves(curves: Sequence[Curve], score: str, *, ax: Axes | None = None) 
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_xticks([], minor=True)
     ax.set_xlabel(axis_label(curves), fontsize=8)
-    ax.set_ylabel(SCORES[score], fontsize=8)
+    ax.set_ylabel(_UNITS.get(score, SCORES[score]), fontsize=8)
     ax.tick_params(labelsize=7)
     ax.grid(alpha=0.25)
     return ax
@@ -74,8 +78,19 @@ def plot_sweep(curves: Sequence[Curve], scores: Sequence[str] = _STACKED, *, tit
     handles: list[Any] = list(axes[0, 0].get_legend_handles_labels()[0])
     if any(curve.threshold is not None for curve in curves):
         handles.append(Line2D([], [], color="0.3", linestyle=(0, (1, 2)), label="interpolation threshold"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4), fontsize=7, frameon=False)
+    style: dict[str, Any] = {"fontsize": 7, "title_fontsize": 7, "frameon": False}
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 4), title=_explained(curves), **style
+    )
     return figure
+
+
+def _explained(curves: Sequence[Curve]) -> str:
+    """What the bands are, and what the names of the curves mean."""
+    levels = {estimate.level for curve in curves for point in curve.points for estimate in point.scores.values()}
+    bands = f"bands: {min(levels):.0%} intervals" if len(levels) == 1 else "bands: intervals"
+    noisy = any("noise" in curve.name for curve in curves)
+    return f"noise: share of training labels that are wrong; {bands}" if noisy else bands
 
 
 def axis_label(curves: Sequence[Curve]) -> str:
@@ -87,7 +102,7 @@ def axis_label(curves: Sequence[Curve]) -> str:
 
 def _apart(places: Sequence[float]) -> list[float]:
     """Those of the rising places whose numbers have room beside each other on a logarithmic axis; always the ends."""
-    least = 0.07 * np.log(places[-1] / places[0])
+    least = 0.06 * np.log(places[-1] / places[0])
     chosen = [places[0]]
     for place in places[1:-1]:
         if np.log(place / chosen[-1]) >= least and np.log(places[-1] / place) >= least:

@@ -13,6 +13,19 @@ from dbviz.scores import Estimate
 __all__ = ["plot_distributions", "plot_estimates", "plot_scores"]
 
 
+_LABELS = {
+    "beyond chance (kappa)": "agreement beyond chance\n(kappa)",
+    "Jaccard index": "Jaccard index of a class",
+    "inside the triangle": "reproducibility\ninside the triangle",
+    "instability floor (disagreement)": "instability floor\n(disagreement)",
+    "churn": "churn\n(share of predictions)",
+    "divergence": "Jensen-Shannon\ndivergence, bits",
+    "median margin, all images": "median margin of all images,\nin normalised pixels",
+    "median margin, correctly classified": "median margin of images\nclassified right, in normalised pixels",
+}
+"""What scores are called on an axis, where their short name says too little there."""
+
+
 def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None, label: str = "") -> Axes:
     """One point with its interval for each network, in the order given; `label` names the score and its unit.
 
@@ -29,6 +42,8 @@ def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None,
     ax.set_xticks(range(len(values)), list(estimates), rotation=30, ha="right", rotation_mode="anchor", fontsize=8)
     ax.set_xlim(-0.6, len(values) - 0.4)
     ax.set_ylabel(label, fontsize=8)
+    ax.tick_params(axis="y", labelsize=7)
+    ax.ticklabel_format(axis="y", useOffset=False)
     ax.grid(axis="y", alpha=0.3)
     return ax
 
@@ -41,7 +56,7 @@ def plot_scores(scores: Mapping[str, Mapping[str, Estimate]]) -> Figure:
     size = ((1.0 + 0.45 * networks) * columns + 0.8, 2.3 * rows)
     figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=size, layout="constrained")
     for panel, (score, found) in zip(axes.flat, scores.items(), strict=False):
-        plot_estimates(found, ax=panel, label=score)
+        plot_estimates(found, ax=panel, label=_LABELS.get(score, score))
     for panel in axes.flat[len(scores) :]:
         panel.remove()
     return figure
@@ -61,4 +76,5 @@ def plot_distributions(agreements: Mapping[str, Float64[np.ndarray, " plane"]], 
     ax.set_xticks(range(len(agreements)), list(agreements), rotation=30, ha="right", rotation_mode="anchor", fontsize=8)
     ax.set(ylim=(0, 1.02))
     ax.set_ylabel("agreement of the runs on a plane", fontsize=8)
+    ax.tick_params(axis="y", labelsize=7)
     return ax

@@ -5,8 +5,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float64
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
+from dbviz.figures.legend import draw_legend
 from dbviz.figures.palette import class_colours
 from dbviz.figures.regions import RegionDisplay
 
@@ -16,12 +16,15 @@ _PANEL = 1.7
 """Inches a panel."""
 
 
-def plot_extremes(maps: xr.Dataset, agreement: Float64[np.ndarray, " plane"], *, palette: str = "petroff10") -> Figure:
+def plot_extremes(
+    maps: xr.Dataset, agreement: Float64[np.ndarray, " plane"], *, palette: str = "petroff10", title: str = ""
+) -> Figure:
     """Draws the runs of one network on the plane of highest agreement (above) and of lowest (below).
 
     Args:
         maps: label maps of the runs of one network.
         agreement: the mean agreement of its runs on each plane, as `dbviz.scores.plane_agreement` gives it.
+        title: which network it is.
     """
     runs = maps.sizes["model"]
     figure, axes = plt.subplots(
@@ -34,10 +37,8 @@ def plot_extremes(maps: xr.Dataset, agreement: Float64[np.ndarray, " plane"], *,
         where = f"images {numbers}" if maps.triplet.values[plane].min() >= 0 else f"plane {plane}"
         axes[row, 0].set_ylabel(f"{said} reproducible\n{where}\n{agreement[plane]:.1%} equal", fontsize=7)
         shown |= set(np.unique(display.labels).tolist())
-    axes[1, runs // 2].set_xlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
-    names = display.class_names
-    colours = class_colours(len(names), palette)
-    patches = [Patch(color=colours[k], label=names[k]) for k in sorted(shown)]
-    columns = max(1, int((_PANEL * runs + 0.9) / 1.0))
-    figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=7, frameon=False, handlelength=1)
+    axes[1, runs // 2].set_xlabel("distance along image 1 → image 2, and across it, in normalised pixels", fontsize=7)
+    draw_legend(figure, display.class_names, class_colours(len(display.class_names), palette), sorted(shown))
+    if title:
+        figure.suptitle(title, fontsize=9)
     return figure

@@ -28,11 +28,13 @@ def plot_matrix(
         for column, other in enumerate(archs):
             if (one, other) in matrix:
                 value, _, interval = str(matrix[one, other]).partition(" ")
-                colour = "white" if values[row, column] < 0.55 else "black"
+                colour = "white" if values[row, column] < 0.47 else "black"
                 ax.text(column, row - 0.08, value, ha="center", va="center", color=colour, fontsize=9)
                 ax.text(column, row + 0.24, interval, ha="center", va="center", color=colour, fontsize=6.5)
     ax.set_xticks(range(len(archs)), archs, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
     ax.set_yticks(range(len(archs)), archs, fontsize=8)
     figure = ax.figure
-    figure.colorbar(image, ax=ax, shrink=0.8).set_label(label, fontsize=8)
+    bar = figure.colorbar(image, ax=ax, shrink=0.8)
+    bar.set_label(label, fontsize=8)
+    bar.ax.tick_params(labelsize=7)
     return ax

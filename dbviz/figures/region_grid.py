@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from dbviz.errors import InputError
+from dbviz.figures.legend import draw_legend
 from dbviz.figures.palette import class_colours
 from dbviz.figures.regions import RegionDisplay
 
@@ -18,7 +18,7 @@ _PANEL = 1.5
 
 
 def plot_region_grid(
-    maps: xr.Dataset, columns: Sequence[str], rows: Sequence[str], *, palette: str = "petroff10"
+    maps: xr.Dataset, columns: Sequence[str], rows: Sequence[str], *, palette: str = "petroff10", title: str = ""
 ) -> Figure:
     """The layout of Somepalli et al. 2022, Figs 7 and 16-18: how regions change as a network widens.
 
@@ -26,6 +26,7 @@ def plot_region_grid(
         maps: label maps, a model for each of `columns` and a plane for each of `rows`.
         columns: what stands above each model, such as `k = 4`.
         rows: what stands beside each plane.
+        title: which networks these are.
 
     Raises:
         InputError: there are not as many names as models and planes.
@@ -42,7 +43,7 @@ def plot_region_grid(
             ax.set(xticks=[], yticks=[])
         axes[row, 0].set_ylabel(said, fontsize=8)
     names = display.class_names  # pyright: ignore[reportPossiblyUnboundVariable]
-    patches = [Patch(color=c, label=n) for c, n in zip(class_colours(len(names), palette), names, strict=True)]
-    legend_columns = max(2, min(len(patches), int(size[0] / 0.95)))
-    figure.legend(handles=patches, loc="outside lower center", ncols=legend_columns, fontsize=7, frameon=False)
+    draw_legend(figure, names, class_colours(len(names), palette), range(len(names)))
+    if title:
+        figure.suptitle(title, fontsize=9)
     return figure

@@ -12,16 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from dbviz.errors import InputError
+from dbviz.figures.legend import ANCHOR_STYLE, MARKERS, draw_legend, legend_rows
 from dbviz.figures.palette import class_colours
 from dbviz.scores.networks import networks
 
 __all__ = ["RegionDisplay"]
 
-_MARKERS = "o^s"
-"""One shape for each image of the triplet, on the panels as beside its thumbnail."""
 _PANEL = 2.1
 """Inches on a panel's side."""
 
@@ -129,8 +127,9 @@ class RegionDisplay:
         columns, rows = list(dict.fromkeys(self.networks)), list(dict.fromkeys(self.seeds))
         strip = 0.45 if thumbnails is not None else 0.0
         width = max((len(columns) + strip) * _PANEL + 0.6, 4.4)
-        legend_rows = -(-len(self._named_classes()) // max(1, int(width / 1.15)))
-        height = len(rows) * _PANEL + 0.95 + 0.2 * legend_rows
+        shown = self._named_classes()
+        entries = len(shown) + (len(MARKERS) if thumbnails is None else 0)
+        height = len(rows) * _PANEL + 0.95 + 0.2 * legend_rows(width, entries)
         layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
         figure = plt.figure(figsize=(width, max(height, 3.2)), layout=layout)
         body: Any = figure
@@ -151,16 +150,7 @@ class RegionDisplay:
             top.set_title(f"{network}{agreed}\n{top.get_title()}", fontsize=8)
         body.supxlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
         body.supylabel("distance across it", fontsize=7)
-        patches = [Patch(color=colours[k], label=self.class_names[k]) for k in self._named_classes()]
-        ncols = -(-len(patches) // legend_rows)
-        figure.legend(
-            handles=patches,
-            loc="outside lower center",
-            ncols=ncols,
-            fontsize=7,
-            frameon=False,
-            handlelength=1,
-        )
+        draw_legend(figure, self.class_names, colours, shown, markers=thumbnails is None)
         self.figure_, self.axes_ = figure, axes
 
     def _draw_panel(self, ax: Axes, model: int, colours: np.ndarray, shade: bool) -> None:
@@ -180,14 +170,8 @@ class RegionDisplay:
         self.images_.append(
             ax.imshow((pixels * 255 + 0.5).astype(np.uint8), origin="lower", extent=extent, interpolation="none")
         )
-        style = {
-            "markersize": 5.5,
-            "markerfacecolor": "white",
-            "markeredgecolor": "black",
-            "markeredgewidth": 0.9,
-        }
         self.anchors_.append(
-            [ax.plot(*place, marker, **style)[0] for marker, place in zip(_MARKERS, self.anchors, strict=True)]
+            [ax.plot(*place, marker, **ANCHOR_STYLE)[0] for marker, place in zip(MARKERS, self.anchors, strict=True)]
         )
         ax.set_title(self._panel_title(model), fontsize=7)
         ax.tick_params(labelsize=6)
@@ -206,14 +190,7 @@ class RegionDisplay:
                 spine.set(color=colours[label], linewidth=3)
             ax.set_title(f"image {corner + 1} (#{self.triplet[corner]})", fontsize=7)
             ax.set_xlabel(self.class_names[label], fontsize=8)
-            style = {
-                "markersize": 6,
-                "markerfacecolor": "white",
-                "markeredgecolor": "black",
-                "zorder": 5,
-                "clip_on": False,
-            }
-            ax.plot(0.02, 0.98, _MARKERS[corner], transform=ax.transAxes, **style)
+            ax.plot(0.02, 0.98, MARKERS[corner], transform=ax.transAxes, zorder=5, clip_on=False, **ANCHOR_STYLE)
 
     def _named_classes(self) -> list[int]:
         """Classes in the legend: all of up to ten, else those that are drawn."""

@@ -17,7 +17,15 @@ from dbviz.models.initialize import initialize
 from dbviz.models.registry import ARCHITECTURES
 from dbviz.streams import torch_seeded
 
-__all__ = ["arch_name", "build", "construct", "construct_unseeded", "definition_of"]
+__all__ = [
+    "arch_name",
+    "build",
+    "construct",
+    "construct_unseeded",
+    "definition_of",
+    "from_timm",
+    "torchvision_models",
+]
 
 
 def build(
@@ -31,7 +39,7 @@ def build(
     """The network called `name` with the initial weights of `seed`, on the CPU, in training mode.
 
     Args:
-        name: a registered architecture, `timm:NAME`, or `package.module:Factory` for a user's own
+        name: a registered architecture, `timm:NAME`, `torchvision:NAME`, or `package.module:Factory` for a user's own
             (called without arguments, or with `num_classes` if it takes that).
         width: the architecture's own width; None is the published one.
         image_shape: (channels, height, width) of an image.
@@ -58,7 +66,7 @@ def definition_of(name: str) -> str | None:
     Raises:
         InputError: the factory cannot be imported, or its source cannot be read.
     """
-    if ":" not in name or name.startswith("timm:"):
+    if ":" not in name or name.startswith(("timm:", "torchvision:")):
         return None
     factory = _imported(name)
     try:
@@ -85,11 +93,14 @@ def construct_unseeded(name: str, num_classes: int, width: int | None, image_sha
     if name in ARCHITECTURES:
         return ARCHITECTURES[name].build(num_classes, width, image_shape)
     if ":" not in name:
-        raise unknown_name("architecture", name, [*ARCHITECTURES, "timm:NAME", "package.module:Factory"])
+        others = ["timm:NAME", "torchvision:NAME", "package.module:Factory"]
+        raise unknown_name("architecture", name, [*ARCHITECTURES, *others])
     if width is not None:
         raise InputError(f"{name} has no width: leave --width out, or give another name for each width")
     if name.startswith("timm:"):
-        return _from_timm(name.removeprefix("timm:"), num_classes, image_shape)
+        return from_timm(name.removeprefix("timm:"), num_classes, image_shape)
+    if name.startswith("torchvision:"):
+        return _from_torchvision(name.removeprefix("torchvision:"), num_classes)
     return _call(name, _imported(name), num_classes)
 
 
@@ -103,7 +114,12 @@ def _source(factory: Callable[..., Any]) -> str:
     return "".join(inspect.getsource(each) for each in members or [factory])
 
 
-def _from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+def from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int], **changes: Any) -> nn.Module:
+    """timm's model of that name; `changes` are handed on to `timm.create_model`.
+
+    Raises:
+        InputError: timm is not installed, or has no such model.
+    """
     try:
         import timm
     except ImportError:
@@ -111,7 +127,7 @@ def _from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int]) -
     if name not in timm.list_models():
         near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
         raise unknown_name("timm model", name, [*near, f"and more than {len(timm.list_models())} (timm.list_models())"])
-    options: dict[str, Any] = {"num_classes": num_classes, "in_chans": image_shape[0]}
+    options: dict[str, Any] = {"num_classes": num_classes, "in_chans": image_shape[0], **changes}
     try:
         module = timm.create_model(name, **options, img_size=image_shape[1:])
     except TypeError:  # convolutional networks take any size and no such argument
@@ -119,6 +135,29 @@ def _from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int]) -
     if "init_weights" in dir(module):
         module.reset_parameters = module.init_weights  # timm's own name for it
     return module
+
+
+def _from_torchvision(name: str, num_classes: int) -> nn.Module:
+    models = torchvision_models()
+    if name not in models.list_models(module=models):
+        raise unknown_name("torchvision model", name, models.list_models(module=models))
+    return models.get_model(name, weights=None, num_classes=num_classes)
+
+
+def torchvision_models() -> Any:
+    """`torchvision.models`.
+
+    Raises:
+        InputError: torchvision was built for another torch.
+    """
+    try:
+        from torchvision import models
+    except RuntimeError as error:
+        raise InputError(
+            f"torchvision cannot be imported ({' '.join(str(error).split())}): it was built for another torch; install "
+            "both from the same index (README, 'Installing')"
+        ) from error
+    return models
 
 
 def _imported(name: str) -> Callable[..., Any]:

@@ -18,27 +18,30 @@ from dbviz.streams import torch_seeded, torch_stream
 __all__ = ["initialize"]
 
 
-def initialize(module: nn.Module, seed: int) -> None:
+def initialize(module: nn.Module, seed: int, prefix: str = "") -> None:
     """Draws every parameter of `module` again, in place, from the stream keyed by `seed` and its qualified name.
 
     The distribution is that of the module's own definition: `reset_parameters` of each layer and, where a module
     above defines one too, that of the outermost. Values are drawn on the CPU, hence equal on every device.
     A parameter that no `reset_parameters` covers is left alone if it is constant (a scale of ones, say).
 
+    Args:
+        prefix: the qualified name of `module` within the network that it is a part of.
+
     Raises:
         InputError: a parameter that no `reset_parameters` covers is not constant, so its distribution is unknown.
     """
     covered: set[str] = set()
-    for prefix, layer in reversed(list(module.named_modules())):
+    for name, layer in reversed(list(module.named_modules(prefix=prefix))):
         if reset := _reset_of(layer):
-            covered |= _reset_by_name(layer, reset, prefix, seed)
-    for name, parameter in module.named_parameters():
+            covered |= _reset_by_name(layer, reset, name, seed)
+    for name, parameter in module.named_parameters(prefix=prefix):
         if (
             name not in covered
             and parameter.numel()
             and not torch.equal(parameter, parameter.flatten()[0].expand_as(parameter))
         ):
-            owner = module.get_submodule(name.rpartition(".")[0])
+            owner = dict(module.named_modules(prefix=prefix))[name.rpartition(".")[0]]
             raise InputError(
                 f"parameter {name!r} of {type(owner).__name__} cannot be initialised: its distribution is unknown; "
                 f"give {type(owner).__name__} a method reset_parameters() that draws it"

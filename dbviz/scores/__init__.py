@@ -1,4 +1,4 @@
-"""Scores: pure functions of label maps."""
+"""Scores: pure functions of label maps, and of what runs say of the test images."""
 
 from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, mean_agreement, pair_table
 from dbviz.scores.churn import churn, image_scores, jensen_shannon
@@ -6,6 +6,15 @@ from dbviz.scores.convergence import convergence
 from dbviz.scores.errors import error_estimate
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
 from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, fragments
+from dbviz.scores.luck import (
+    Extreme,
+    chance_correlation,
+    expected_maximum,
+    extreme,
+    half_accuracies,
+    halves_correlation,
+    reached_by_chance,
+)
 from dbviz.scores.margin import censored_share, image_margins, kaplan_meier_median, mean_margin, median_margin
 from dbviz.scores.networks import groups, networks, nudged
 from dbviz.scores.planner import Plan, plan
@@ -19,6 +28,7 @@ from dbviz.scores.reproducibility import (
     reproducibility,
     reproducibility_matrix,
 )
+from dbviz.scores.seed_scan import SeedScan, scan_seeds
 from dbviz.scores.source_analysis import SourceAnalysis, analyse_sources
 from dbviz.scores.sources import (
     cell_name,
@@ -28,12 +38,14 @@ from dbviz.scores.sources import (
     source_shares,
     variance_ratio,
 )
-from dbviz.scores.spread import standard_deviation
+from dbviz.scores.spread import distribution_deviation, distribution_variance, standard_deviation
 from dbviz.scores.summary import Summary, summarise
 
 __all__ = [
     "Estimate",
+    "Extreme",
     "Plan",
+    "SeedScan",
     "SourceAnalysis",
     "Summary",
     "agreement",
@@ -42,15 +54,22 @@ __all__ = [
     "cell_name",
     "censored_share",
     "chance_corrected",
+    "chance_correlation",
     "churn",
     "class_areas",
     "class_skips",
     "convergence",
     "disagreement_ratio",
+    "distribution_deviation",
+    "distribution_variance",
     "error_estimate",
+    "expected_maximum",
+    "extreme",
     "fragmentation",
     "fragments",
     "groups",
+    "half_accuracies",
+    "halves_correlation",
     "image_margins",
     "image_scores",
     "inside_triangle",
@@ -72,9 +91,11 @@ __all__ = [
     "pairs_estimate",
     "plan",
     "plane_agreement",
+    "reached_by_chance",
     "reproducibility",
     "reproducibility_matrix",
     "runs_to_tell",
+    "scan_seeds",
     "source_shares",
     "standard_deviation",
     "summarise",

@@ -8,7 +8,7 @@ twice), and a Student quantile with the degrees of freedom of Satterthwaite (194
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -51,6 +51,11 @@ class Estimate:
         if not max(abs(self.low), abs(self.high)) <= 10:
             return 1
         return min(4, max(2, math.ceil(-math.log10(self.half_width)))) if self.half_width > 0 else 2
+
+    @property
+    def complement(self) -> "Estimate":
+        """The estimate of 1 minus the score, such as the disagreement of an agreement."""
+        return replace(self, value=1 - self.value, low=1 - self.high, high=1 - self.low)
 
     @property
     def half_width(self) -> float:

@@ -96,17 +96,21 @@ def jaccard_index(maps: xr.Dataset, *, level: float = 0.95) -> dict[str, Estimat
     return {name: pairs_estimate(table, [np.arange(len(table))], level=level) for name, table in tables.items()}
 
 
-def instability_floor(maps: xr.Dataset, *, level: float = 0.95) -> dict[str, Estimate]:
-    """For each network the mean agreement of a run with the run that began with one weight multiplied by 1.001.
+def instability_floor(maps: xr.Dataset, *, inside: bool = False, level: float = 0.95) -> dict[str, Estimate]:
+    """For each network the mean disagreement of a run with the run that began with one weight multiplied by 1.001.
 
-    Whatever two runs disagree on beyond this says something about their seeds (Summers & Dinneen 2021). Networks
-    without nudged runs are left out.
+    The share of points, in [0, 1], on which the two differ though no seed does. Only what two seeds disagree on beyond
+    it (1 - reproducibility) says something about the seeds (Summers & Dinneen 2021); Jordan 2023 found hardly anything
+    beyond it: 5.14 % of test predictions against 5.19 %. Networks without nudged runs are left out.
+
+    Args:
+        inside: count the points inside the triangle of the three images only.
 
     Raises:
         InputError: fewer than two planes.
     """
     moved = nudged(maps)
-    table = _agreement_table(maps, inside=False)
+    differing = 1 - _agreement_table(maps, inside)
     seeds = maps.seed.values
     found = {}
     for name, runs in groups(maps).items():
@@ -118,7 +122,7 @@ def instability_floor(maps: xr.Dataset, *, level: float = 0.95) -> dict[str, Est
         ]
         if siblings:
             ones, others = np.array(siblings).T
-            found[name] = means_estimate(table[ones, others], level=level, bounds=(0.0, 1.0))
+            found[name] = means_estimate(differing[ones, others], level=level, bounds=(0.0, 1.0))
     return found
 
 

@@ -42,10 +42,12 @@ class Summary:
 def summarise(maps: xr.Dataset, *, inside: bool = False, connectivity: int = 8) -> Summary:
     """Every score that label maps give, with its interval.
 
-    Runs that began with a nudged weight count for the instability floor alone.
+    Runs that began with a nudged weight count for the instability floor alone; beside it stands what it is to be
+    compared with, the disagreement of runs that differ in their seeds.
 
     Args:
-        inside: the matrix, and the agreements beside it, from points inside the triangle of the three images only.
+        inside: the matrix, and the agreements and disagreements beside it, from points inside the triangle of the three
+            images only.
         connectivity: of fragments, 8 or 4.
 
     Raises:
@@ -61,10 +63,20 @@ def summarise(maps: xr.Dataset, *, inside: bool = False, connectivity: int = 8) 
         "beyond chance (kappa)": chance_corrected(plain),
         "Jaccard index": jaccard_index(plain),
         "inside the triangle": _diagonal(reproducibility_matrix(plain, inside=True)),
-        "instability floor": instability_floor(maps) if moved.any() else {},
+        **(_disagreements(maps, matrix, inside) if moved.any() else {}),
         "fragments of a plane": fragmentation(plain, connectivity=connectivity),
     }
     return Summary(matrix=matrix, scores={name: found for name, found in scores.items() if found})
+
+
+def _disagreements(
+    maps: xr.Dataset, matrix: dict[tuple[str, str], Estimate], inside: bool
+) -> dict[str, dict[str, Estimate]]:
+    """What remains different when one weight is multiplied by 1.001, and what new seeds make different."""
+    return {
+        "instability floor (disagreement)": instability_floor(maps, inside=inside),
+        "disagreement between seeds": {name: agreed.complement for name, agreed in _diagonal(matrix).items()},
+    }
 
 
 def _diagonal(matrix: dict[tuple[str, str], Estimate]) -> dict[str, Estimate]:

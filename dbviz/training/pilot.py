@@ -8,18 +8,19 @@ from torch import Tensor, nn
 
 from dbviz.images.arrays import Images
 from dbviz.images.batches import DeviceBatches
-from dbviz.models.build import build
+from dbviz.models.build import build, construct
 from dbviz.models.registry import ARCHITECTURES
 from dbviz.spec import Recipe, RunSpec
 from dbviz.streams import torch_seeded
 from dbviz.training.device import kernels
 from dbviz.training.evaluation import logits
+from dbviz.training.head import features, head_of
 from dbviz.training.least_squares import least_norm_solution
 from dbviz.training.loop import training_step
 from dbviz.training.objective import Objective, make_objective, plain_objective
 from dbviz.training.optimizers import make_optimizer
 
-__all__ = ["seconds_per_run"]
+__all__ = ["seconds_of_features", "seconds_per_run"]
 
 _TEST_COST = 0.4
 """A test image's time in training images: the forward is about a third of a step."""
@@ -29,15 +30,19 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
     """Estimated seconds that `spec` takes on this machine, from `steps` steps behind one that warms up."""
     if spec.recipe.optimizer == "least-squares":
         return _seconds_to_solve(spec, images, device)
-    model = build(spec.arch, len(images.class_names), spec.width, image_shape=images.image_shape).to(
-        device,
-        memory_format=torch.channels_last,  # pyright: ignore[reportCallIssue]
-    )
-    optimizer, recipe = make_optimizer(model, spec.recipe), spec.recipe
+    recipe, few = spec.recipe, images.train.first(min(len(images.train), spec.recipe.batch_size))
+    batch_images, labels = next(iter(DeviceBatches.of(few, recipe, spec.seeds, device).epoch(0)))
+    if spec.pretrained is None:
+        model = build(spec.arch, len(images.class_names), spec.width, image_shape=images.image_shape).to(
+            device,
+            memory_format=torch.channels_last,  # pyright: ignore[reportCallIssue]
+        )
+    else:
+        body, model = _parts(spec, images, device)
+        batch_images = features(body, model, few, device)
+    optimizer = make_optimizer(model, recipe)
     # a teacher's forward is left out: it costs a third of a step at most
     objective = plain_objective(recipe) if spec.teacher else make_objective(recipe, images.train)
-    few = images.train.first(min(len(images.train), recipe.batch_size))
-    batch_images, labels = next(iter(DeviceBatches.of(few, recipe, spec.seeds, device).epoch(0)))
     with torch_seeded(0, "pilot"), kernels(deterministic=recipe.deterministic):
         _step(model, optimizer, objective, batch_images, labels, recipe)
         _wait(device)
@@ -48,6 +53,24 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
     each = (time.perf_counter() - began) / steps / len(few)
     trained = len(images.train) if spec.train_size is None else spec.train_size
     return each * recipe.epochs * (trained + _TEST_COST * len(images.test))
+
+
+def seconds_of_features(spec: RunSpec, images: Images, device: torch.device) -> float:
+    """Estimated seconds for the features of all images of `spec`, whose head alone is trained."""
+    model, head = _parts(spec, images, device)
+    few = images.train.first(min(len(images.train), 128))
+    features(model, head, few, device)
+    began = time.perf_counter()
+    features(model, head, few, device)
+    _wait(device)
+    trained = len(images.train) if spec.train_size is None else spec.train_size
+    return (time.perf_counter() - began) * (trained + len(images.test)) / len(few)
+
+
+def _parts(spec: RunSpec, images: Images, device: torch.device) -> tuple[nn.Module, nn.Module]:
+    """The network, with whatever weights, and its head."""
+    model = construct(spec.arch, len(images.class_names), spec.width, images.image_shape).to(device)
+    return model, model.get_submodule(head_of(model, images.image_shape))
 
 
 def _seconds_to_solve(spec: RunSpec, images: Images, device: torch.device) -> float:

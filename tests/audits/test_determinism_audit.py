@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from dbviz.audits import DeterminismAudit, Settings, determinism
+from dbviz.audits.recording import Recorder
 from dbviz.audits.settings import SETTINGS, applied, missing_for, varied
 from dbviz.audits.trace import Event, first_difference
 from dbviz.errors import InputError
@@ -114,6 +115,35 @@ def test_a_backward_that_differs_is_named_although_loss_and_last_layer_are_equal
     assert (found.first.step, found.first.tensor) == (1, "gradient of 1.weight")
     assert found.first.operation == "aten.mul.Tensor"
     assert found.first.where == "backward of 3 (Noisy) (NoisyBackwardBackward)"
+
+
+def test_a_backward_in_front_of_a_layer_is_blamed_on_the_module_that_ran_it():
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(144, 144)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(NoisyBackward.apply(x))
+
+    found = audit(lambda: network(Outer()))
+    assert found.first is not None
+    assert (found.first.tensor, found.first.where) == (
+        "gradient of 1.weight",
+        "backward of 3 (Outer) (NoisyBackwardBackward)",
+    )
+
+
+def test_operations_without_a_result_of_their_own_are_left_out():
+    class Filling(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.empty(144).view(1, 144).fill_(1.0)
+
+    model, x = Filling(), torch.zeros(2, 144)
+    recorder = Recorder(model, operations=True)
+    with recorder.watching():
+        model(x)
+    assert [event.what for event in recorder.events] == ["aten.fill_.Scalar", "aten.add.Tensor"]
 
 
 def test_unseeded_augmentation_is_named_as_the_batch():

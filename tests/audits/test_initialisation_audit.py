@@ -20,7 +20,7 @@ class Net(nn.Module):
         if change == "more":
             self.middle = nn.Sequential(nn.Conv2d(4, 4, 5), nn.LayerNorm(4))
         if change == "thrown away":
-            nn.Linear(5, 2)
+            nn.Linear(4, 4)  # whose memory the next layer would take
         self.body = nn.Linear(4, 8 if change == "wider" else 4)
         if change == "again":
             nn.init.kaiming_normal_(self.body.weight)
@@ -73,8 +73,21 @@ def test_a_draw_that_is_thrown_away_is_noticed():
     found = compared("thrown away")
     assert found.sequential.first_unequal == "body.weight"
     assert found.sequential.cause == (
-        "plain drew 16 values of body (Linear) by uniform_ where changed drew 10 values that no parameter keeps "
+        "plain drew 16 values of body (Linear) by uniform_ where changed drew 16 values that no parameter keeps "
         "by uniform_"
+    )
+
+
+def test_a_draw_that_is_thrown_away_is_not_taken_for_that_of_a_later_layer_in_its_place():
+    def make(thrown: int) -> nn.Module:
+        for _ in range(thrown):
+            nn.Linear(300, 300)
+        return nn.Sequential(nn.Linear(300, 300))
+
+    found = audit_initialisation(lambda: make(0), lambda: make(9))
+    assert found.sequential.cause == (
+        "the first drew 90,000 values of 0 (Linear) by uniform_ where the second drew 90,000 values that no parameter "
+        "keeps by uniform_"
     )
 
 

@@ -68,6 +68,8 @@ def test_scores_are_stacked_on_one_axis_and_absent_ones_left_out():
     figure = plot_sweep([curve("noise 0", None, [0.5, 0.7], fragmentation=estimate(7.0))], title="what it is")
     assert [ax.get_ylabel() for ax in figure.axes] == ["test error", "fragments of a plane"]
     assert figure.axes[0].get_shared_x_axes().joined(*figure.axes)
+    said = "noise: share of training labels that are wrong; bands: 95% intervals"
+    assert (figure.legends[0].get_title().get_text(), figure.get_suptitle()) == (said, "what it is")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["noise 0"]
     crossed = plot_sweep([curve("noise 0", None, [0.5, 0.7], threshold=20.0)])
     assert [text.get_text() for text in crossed.legends[0].get_texts()] == ["noise 0", "interpolation threshold"]
@@ -81,6 +83,7 @@ def test_an_interval_without_an_upper_end_is_drawn_up_to_its_value():
     )
     assert np.isfinite(np.asarray(ax.collections[0].get_paths()[0].vertices)).all()
     assert ax.get_xlabel() == "epoch"
+    assert ax.get_ylabel() == "median margin\n(normalised pixels)"
 
 
 def test_crowded_places_are_not_all_numbered():
@@ -90,3 +93,10 @@ def test_crowded_places_are_not_all_numbered():
     assert ticks[0] == 1
     assert ticks[-1] == 64
     assert len(ticks) < 16
+
+
+def test_a_peak_between_close_widths_is_numbered():
+    widths = (100, 300, 600, 800, 900, 1000, 1100, 1300, 2000, 4000)
+    points = tuple(Point(x=float(k), runs=2, scores={"test_error": estimate(0.5)}) for k in widths)
+    ax = plot_curves([Curve(name="a", noise=None, along="width", points=points, threshold=None)], "test_error")
+    assert ax.get_xticks().tolist() == [100, 300, 600, 800, 1000, 1300, 2000, 4000]

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from dbviz.figures import plot_distributions, plot_estimates, plot_matrix
+from dbviz.figures import plot_distributions, plot_estimates, plot_matrix, plot_scores
 from dbviz.scores import Estimate
 
 
@@ -46,3 +46,16 @@ def test_distributions_mark_median_and_quartiles():
     quartiles, median = ax.lines
     assert np.asarray(quartiles.get_ydata()).tolist() == [0.25, 0.75]
     assert np.asarray(median.get_ydata()).tolist() == [0.5]
+
+
+def test_what_stands_at_an_axis_of_the_scores_fits_beside_it():
+    names = ["beyond chance (kappa)", "inside the triangle", "instability floor (disagreement)", "churn", "divergence"]
+    names += ["disagreement between seeds", "median margin, all images", "median margin, correctly classified"]
+    figure = plot_scores({name: {"a": estimate(0.4), "b": estimate(0.4001)} for name in names})
+    figure.canvas.draw()
+    for ax in figure.axes:
+        label, panel = ax.yaxis.label.get_window_extent(), ax.get_window_extent()
+        assert label.height < 1.1 * panel.height
+        assert figure.bbox.y0 <= label.y0 < label.y1 <= figure.bbox.y1
+        assert ax.yaxis.get_offset_text().get_text() == ""
+    assert figure.axes[4].get_ylabel() == "Jensen-Shannon\ndivergence, bits"

@@ -145,15 +145,26 @@ def test_no_panel_hides_another():
 def test_the_legend_has_every_class_in_its_colour():
     display = RegionDisplay.from_maps(maps_of(FOUR[:1])).plot()
     (legend,) = display.figure_.legends
-    assert [text.get_text() for text in legend.get_texts()] == list(NAMES)
+    assert [text.get_text() for text in legend.get_texts()] == [*NAMES, "image 1", "image 2", "image 3"]
     for patch, colour in zip(legend.get_patches(), class_colours(4), strict=True):
         assert to_rgb(patch.get_facecolor()) == pytest.approx(colour)
+
+
+def test_the_legend_shows_the_markers_in_the_order_of_the_images():
+    display = RegionDisplay.from_maps(maps_of(FOUR[:1])).plot()
+    shapes = [line.get_marker() for line in display.figure_.legends[0].get_lines()]
+    assert shapes == [line.get_marker() for line in display.anchors_[0]]
 
 
 def test_of_many_classes_the_legend_has_those_that_are_seen():
     names = tuple(f"class number {k}" for k in range(100))
     display = RegionDisplay.from_maps(maps_of(FOUR[:1], names=names)).plot()
-    assert [text.get_text() for text in display.figure_.legends[0].get_texts()] == list(names[:4])
+    assert [text.get_text() for text in display.figure_.legends[0].get_texts()] == [
+        *names[:4],
+        "image 1",
+        "image 2",
+        "image 3",
+    ]
 
 
 def test_classes_without_a_name_are_numbered():
@@ -197,6 +208,8 @@ def test_thumbnails_show_the_images_with_marker_class_and_number():
         assert ax.get_xlabel() == NAMES[label]
         assert to_rgb(ax.spines["left"].get_edgecolor()) == pytest.approx(class_colours(4)[label])
         assert ax.lines[0].get_marker() == display.anchors_[0][corner].get_marker()
+    said = [text.get_text() for text in display.figure_.legends[0].get_texts()]
+    assert said == list(NAMES)  # the markers are explained beside the images
 
 
 def test_given_axes_are_drawn_into():

@@ -23,7 +23,7 @@ def maps():
 
 
 def test_a_row_a_plane_and_a_column_a_network(maps):
-    figure = plot_region_grid(maps, ["k = 1", "k = 4"], ["three classes", "one class", "mislabelled"])
+    figure = plot_region_grid(maps, ["k = 1", "k = 4"], ["three classes", "one class", "mislabelled"], title="a net")
     axes = np.array(figure.axes).reshape(3, 2)
     colours = class_colours(10)
     for row in axes:
@@ -32,7 +32,8 @@ def test_a_row_a_plane_and_a_column_a_network(maps):
             assert np.abs(pixels - colours[label]).max() < 0.01
     assert [ax.get_title() for ax in axes[0]] == ["k = 1", "k = 4"]
     assert [ax.get_ylabel() for ax in axes[:, 0]] == ["three classes", "one class", "mislabelled"]
-    assert len(figure.legends[0].get_texts()) == 10
+    assert len(figure.legends[0].get_texts()) == 10 + 3
+    assert figure.get_suptitle() == "a net"
 
 
 def test_names_must_be_as_many_as_networks_and_planes(maps):

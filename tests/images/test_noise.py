@@ -78,6 +78,24 @@ def test_asymmetric_noise_takes_each_class_for_its_pair():
     assert counts == {name: 80 if name in ASYMMETRIC else 0 for name in CIFAR10}
 
 
+def test_which_images_are_taken_for_others_differs_between_classes_and_seeds_and_their_number_is_rounded():
+    one, other = (mislabelled(EVEN, noisy_labels(EVEN, noise(0.333, "asymmetric"), seed)) for seed in (0, 1))
+    by_class = [one[EVEN.labels == CIFAR10.index(name)] for name in ASYMMETRIC]
+    assert len({places.tobytes() for places in by_class}) == len(ASYMMETRIC)
+    assert not np.array_equal(one, other)
+    assert {int(places.sum()) for places in by_class} == {67}  # of 66.6
+
+
+def test_the_pairs_are_the_published_ones():
+    pairs = {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"}
+    assert pairs == ASYMMETRIC
+
+
+def test_as_many_given_labels_as_images_are_enough():
+    given = np.zeros(2000, np.int64)
+    assert noisy_labels(EVEN, LabelNoise(kind="file", labels="0" * 64), 0, given).tolist() == given.tolist()
+
+
 def test_asymmetric_noise_needs_the_classes_it_is_defined_for():
     images = labelled(np.arange(6) % 3, ("circle", "square", "star"))
     with pytest.raises(InputError, match="made-up has no 'bird': use symmetric noise"):

@@ -35,5 +35,13 @@ def test_every_seed_finds_a_weight_that_is_not_zero_and_all_are_found():
     assert len(places) == 12 + 8 + 2
 
 
+def test_zeros_before_a_weight_move_the_place_and_not_the_weight():
+    module = nn.Linear(3, 1, bias=False)
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([[0.0, 0.0, 4.0]]))
+    assert nudge(module, 0) == ("weight", 2)
+    assert module.weight.flatten().tolist() == [0, 0, torch.tensor(4.0).mul(1.001).item()]
+
+
 def test_a_seed_chooses_the_same_weight_again():
     assert nudge(a_module(), 7) == nudge(a_module(), 7)

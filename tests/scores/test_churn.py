@@ -9,6 +9,7 @@ from dbviz.scores import churn, image_scores, jensen_shannon
 
 def test_churn_counts_changed_predictions():
     assert churn(np.array([0, 1, 2, 3]), np.array([0, 2, 2, 1])) == 0.5
+    assert churn(np.array([0, 1, 2, 3]), np.array([0, 2, 2, 3])) == 0.25
 
 
 def test_divergence_is_zero_for_equal_one_for_disjoint_and_known_between():
@@ -36,6 +37,30 @@ def test_scores_on_images_by_hand():
     assert found["churn"].value == 0.5
     assert found["divergence"].value == pytest.approx(0.5)
     assert found["churn"].runs == (2,)
+
+
+def test_every_pair_of_three_runs_counts_alike():
+    predicted = np.array([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 2]])  # 1/4, 2/4 and 2/4 of a pair's images differ
+    found = image_scores(100 * np.eye(3)[predicted], np.zeros(4, np.int64))
+    assert found["churn"].value == pytest.approx((1 / 4 + 2 / 4 + 2 / 4) / 3)
+    assert found["divergence"].value == pytest.approx((1 / 4 + 2 / 4 + 2 / 4) / 3)
+    # without one of the runs a single pair is left
+    assert found["churn"].run_variance == pytest.approx(2 * np.var([1 / 4, 2 / 4, 2 / 4]))
+
+
+def test_divergence_is_of_the_probabilities_of_each_image():
+    # over the classes (1/2, 1/2) and (1/4, 3/4) for the first image, twice (1/2, 1/2) for the second
+    logits = np.log([[[1.0, 1.0], [2.0, 2.0]], [[1.0, 3.0], [5.0, 5.0]]])
+    found = image_scores(logits, np.zeros(2, np.int64))["divergence"]
+    middle = np.array([3 / 8, 5 / 8])
+    entropies = [-(p * np.log2(p)).sum() for p in (middle, np.array([0.5, 0.5]), np.array([0.25, 0.75]))]
+    assert found.value == pytest.approx((entropies[0] - (entropies[1] + entropies[2]) / 2) / 2)
+
+
+def test_an_accuracy_lies_between_0_and_1():
+    found = image_scores(np.eye(4)[[[0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 2]]], np.arange(4))["test accuracy"]
+    assert found.value == pytest.approx(11 / 12)
+    assert found.high == 1
 
 
 def test_a_single_run_has_an_accuracy_alone():

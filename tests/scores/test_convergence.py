@@ -33,6 +33,13 @@ def test_counts_are_those_of_every_fourth_second_and_single_row_and_column():
     assert {points: estimate.value for points, estimate in found["other"].items()} == {4: 2.5, 8: 2.5, 16: 2.5}
 
 
+def test_level_and_sides_are_those_asked_for():
+    maps = maps_of(np.random.default_rng(0).integers(0, 2, (3, 4, 5, 9)), ["net"] * 3)
+    found = convergence(maps, level=0.5)["net"]
+    assert list(found) == [2, 3, 5]  # the rows, of which five are enough
+    assert {estimate.level for estimate in found.values()} == {0.5}
+
+
 def test_connectivity_is_passed_on():
     board = (np.indices((8, 8)) // 4).sum(axis=0).astype(np.uint8) % 2
     maps = maps_of([[board, board]], ["net"])

@@ -62,17 +62,45 @@ def test_a_model_without_a_spec_goes_by_its_name():
     assert networks(maps) == ["mine", "vit"]
 
 
-def test_the_floor_is_the_agreement_of_siblings_and_of_nothing_else():
+def siblings() -> xr.Dataset:
+    """Two runs that differ everywhere and their nudged siblings, on three planes of 2 x 5 points."""
     labels = np.zeros((4, 3, 2, 5), np.uint8)
-    labels[1] = 9  # another seed: not compared with the first
-    labels[2, :, 0, 0] = 1  # the sibling of run 0 differs in one point of ten
-    labels[3] = 9
+    labels[1] = 9
+    labels[1, 0, 0, 0] = 0  # but for one point of thirty
+    labels[2, :, 0, 0] = 1  # the sibling of run 0 differs from it in one point of ten
+    labels[3] = labels[1]
     labels[3, :, :, :2] = 1  # that of run 1 in four
-    maps = maps_of([spec(seed=0), spec(seed=1), spec(seed=0, nudge=0), spec(seed=1, nudge=0)], labels)
+    return maps_of([spec(seed=0), spec(seed=1), spec(seed=0, nudge=0), spec(seed=1, nudge=0)], labels)
+
+
+def test_the_floor_is_the_disagreement_of_siblings_and_of_nothing_else():
+    maps = siblings()
     assert nudged(maps).tolist() == [False, False, True, True]
     floor = instability_floor(maps)["vit"]
-    assert floor.value == pytest.approx((0.9 + 0.6) / 2)
-    assert floor.runs == (2,)
+    assert floor.value == pytest.approx((0.1 + 0.4) / 2)
+    assert (floor.runs, floor.triplets) == ((2,), 3)
+    assert 0 <= floor.low < floor.value < floor.high <= 1
+
+
+def test_a_seed_that_begins_like_another_is_no_sibling():
+    labels = np.zeros((4, 2, 2, 5), np.uint8)
+    labels[1] = 9
+    labels[3] = 9
+    maps = maps_of([spec(seed=1), spec(seed=10), spec(seed=1, nudge=0), spec(seed=10, nudge=0)], labels)
+    assert instability_floor(maps)["vit"].value == 0
+
+
+def test_the_floor_stands_beside_the_disagreement_of_seeds_on_the_same_points():
+    maps = siblings()
+    scores = summarise(maps).scores
+    assert scores["instability floor (disagreement)"]["vit"] == instability_floor(maps)["vit"]
+    seeds, agreed = scores["disagreement between seeds"]["vit"], scores["reproducibility"]["vit"]
+    assert seeds.value == pytest.approx(29 / 30)
+    assert (seeds.low, seeds.high) == (1 - agreed.high, 1 - agreed.low)
+    # of 2 x 5 points the triangle holds the first row and the first point of the second
+    inside = summarise(maps, inside=True).scores
+    assert inside["instability floor (disagreement)"]["vit"].value == pytest.approx((1 / 6 + 3 / 6) / 2)
+    assert inside["disagreement between seeds"]["vit"].value == pytest.approx(17 / 18)
 
 
 def test_nudged_runs_count_for_the_floor_alone():
@@ -80,5 +108,5 @@ def test_nudged_runs_count_for_the_floor_alone():
     maps = random_maps(specs)
     found, plain = summarise(maps), summarise(maps.isel(model=[0, 1]))
     assert {pair: str(e) for pair, e in found.matrix.items()} == {pair: str(e) for pair, e in plain.matrix.items()}
-    assert set(found.scores) - set(plain.scores) == {"instability floor"}
+    assert set(found.scores) - set(plain.scores) == {"instability floor (disagreement)", "disagreement between seeds"}
     assert found.scores["fragments of a plane"] == fragmentation(maps.isel(model=[0, 1]))

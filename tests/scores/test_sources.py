@@ -77,8 +77,12 @@ def simulated(runs: int, rng: np.random.Generator) -> tuple[np.ndarray, dict[tup
     """The model under the design, the base run in each cell: y of every run, and which runs each cell has."""
     a, b = (rng.standard_normal(runs) * math.sqrt(VARIANCES[name]) for name in "ab")
     c = rng.standard_normal((runs, runs)) * math.sqrt(VARIANCES["c"])
-    seeds = {INIT: [(k, 0) for k in range(runs)], ORDER: [(0, k) for k in range(runs)]}
-    seeds[BOTH] = [(k, k) for k in range(runs)]
+    each = range(runs)
+    seeds: dict[tuple[str, ...], list[tuple[int, int]]] = {
+        INIT: [(k, 0) for k in each],
+        ORDER: [(0, k) for k in each],
+        BOTH: [(k, k) for k in each],
+    }
     different = list(dict.fromkeys(itertools.chain(*seeds.values())))
     y = np.array([a[i] + b[o] + c[i, o] for i, o in different])
     return y, {cell: np.array([different.index(pair) for pair in pairs]) for cell, pairs in seeds.items()}

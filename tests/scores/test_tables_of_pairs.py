@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from test_networks import maps_of, spec
 
-from dbviz.scores import chance_corrected, jaccard, jaccard_index, kappa, plane_agreement
+from dbviz.scores import chance_corrected, jaccard, jaccard_index, kappa, pairs_estimate, plane_agreement
 from dbviz.scores.agreement import chance_table, jaccard_table, pair_table
 
 STACKS = npst.arrays(np.uint8, (3, 2, 3, 4), elements=st.integers(0, 3))
@@ -27,6 +27,42 @@ def test_chance_and_agreement_give_kappa(labels):
         expected = kappa(labels[i, p], labels[j, p])
         if i != j and not np.isnan(expected):
             assert (agreed[i, j, p] - chance[i, j, p]) / (1 - chance[i, j, p]) == pytest.approx(expected)
+
+
+# two runs of each of two networks, in turn, on two planes of 2 x 2 points; the second network says 3 everywhere
+TWO_NETWORKS = np.array(
+    [
+        [[[0, 0], [0, 1]], [[1, 1], [1, 2]]],
+        [[[3, 3], [3, 3]], [[3, 3], [3, 3]]],
+        [[[0, 0], [1, 1]], [[2, 1], [1, 1]]],
+        [[[3, 3], [3, 3]], [[3, 3], [3, 3]]],
+    ],
+    np.uint8,
+)
+
+
+def test_scores_of_pairs_by_hand_are_those_of_each_network_alone():
+    maps = maps_of([spec("sgd", 0), spec("sam", 0), spec("sgd", 1), spec("sam", 1)], TWO_NETWORKS)
+    corrected, overlap = chance_corrected(maps), jaccard_index(maps)
+    # agreement 3/4 and 1/2; chance 3/4 1/2 + 1/4 1/2 and 3/4 3/4 + 1/4 1/4
+    assert plane_agreement(maps)["vit sgd"].tolist() == [3 / 4, 1 / 2]
+    assert corrected["vit sgd"].value == pytest.approx((5 / 8 - 9 / 16) / (1 - 9 / 16))
+    # of each plane alone (3/4 - 1/2) / (1/2) and (1/2 - 5/8) / (3/8); the jackknife's variance is theirs about the mean
+    assert corrected["vit sgd"].triplet_variance == pytest.approx(np.var([1 / 2, -1 / 3]))
+    # overlaps 2/3 and 1/2 on the first plane, 2/4 and 0 on the second
+    assert overlap["vit sgd"].value == pytest.approx(np.mean([np.mean([2 / 3, 1 / 2]), np.mean([1 / 2, 0])]))
+    assert overlap["vit sgd"].triplet_variance == pytest.approx(np.var([7 / 12, 1 / 4]))
+    assert (corrected["vit sam"].value, overlap["vit sam"].value) == (1, 1)
+    assert plane_agreement(maps)["vit sam"].tolist() == [1, 1]
+
+
+def test_runs_of_both_networks_are_left_out_in_turn():
+    table = np.zeros((4, 4, 3))
+    table[:2, 2:] = np.array([[0.2, 0.4], [0.6, 0.8]])[..., None]
+    between = pairs_estimate(table, [np.array([0, 1]), np.array([2, 3])])
+    assert between.value == pytest.approx(0.5)
+    # without a row 0.7 or 0.3, without a column 0.6 or 0.4
+    assert between.run_variance == pytest.approx(0.2**2 + 0.1**2)
 
 
 def test_maps_drawn_at_random_agree_by_chance_alone():

@@ -49,6 +49,14 @@ def test_errors_of_clean_and_mislabelled_images_add_up(make, study, small_images
     assert parts == pytest.approx(scores["train_error"].value)
 
 
+def test_a_single_mislabelled_image_gives_no_error_of_its_own(make, study):
+    # of 21 images class 0 has three, the others two: a fifth of them, rounded, is one image of class 0
+    specs = swept(make(train_size=21, label_noise=LabelNoise(rate=0.2)), study)
+    scores = curves_of(specs, study)[0].points[0].scores
+    assert "train_error_clean" in scores
+    assert "train_error_mislabelled" not in scores
+
+
 def test_what_is_measured_is_what_the_model_says(make, study, small_images):
     (spec,) = swept(make(seeds=(0,)), study)
     run = store.find(spec, study.home)
@@ -121,7 +129,7 @@ def test_margins_are_measured_where_they_are_asked_for(make, study):
 
 def estimate(value: float) -> Estimate:
     variances: dict[str, Any] = {"run_variance": 0.0, "triplet_variance": 0.0}
-    return Estimate(value=value, low=value, high=value, triplets=2, runs=(2,), **variances)
+    return Estimate(value=value, low=0.0, high=1.0, triplets=2, runs=(2,), **variances)
 
 
 @pytest.mark.parametrize(("tolerance", "expected"), [(0.0, 4.0), (0.01, 3.0), (0.5, 1.0)])

@@ -28,9 +28,47 @@ def test_the_solution_is_that_of_the_pseudoinverse(n, width, lost, seed):
     torch.testing.assert_close(least_norm_solution(x, y), torch.linalg.pinv(x) @ y, rtol=1e-6, atol=1e-8)
 
 
-def test_features_that_are_not_finite_are_a_divergence():
+@pytest.mark.parametrize("bad", ["x", "y"])
+def test_one_entry_that_is_not_finite_is_a_divergence(bad):
+    given = {name: torch.eye(2, dtype=torch.float64) for name in "xy"}
+    given[bad][0, 1] = torch.inf
     with pytest.raises(TrainingDiverged, match="not finite"):
-        least_norm_solution(torch.full((2, 2), torch.nan, dtype=torch.float64), torch.ones(2, 1, dtype=torch.float64))
+        least_norm_solution(**given)
+
+
+class Picked(torch.nn.Module):
+    """The first `width` values of an image under a linear head."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.features = torch.nn.Sequential(torch.nn.Flatten(), First(width))
+        self.head = torch.nn.Linear(width, classes, bias=False)
+
+
+class First(torch.nn.Module):
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, : self.count]
+
+
+def test_the_epoch_holds_what_the_solution_gives_on_every_image(small_images, monkeypatch):
+    monkeypatch.setattr("dbviz.training.least_squares.evaluation_batch", lambda _: 4)
+    images, model, done = small_images.train.first(9), Picked(3, 10), []  # the last batch is of one image
+    (checkpoint,) = least_squares(model, images, CPU, test=lambda _: 0.125, on_batch=done.append)
+    x = images.normalized(np.arange(9)).flatten(1)[:, :3].double()
+    targets = torch.eye(10, dtype=torch.float64)[torch.from_numpy(images.labels)] - 0.1
+    outputs = x @ torch.linalg.pinv(x) @ targets
+    right = (outputs.argmax(1).numpy() == images.labels).mean()
+    metrics = checkpoint.metrics
+    assert metrics.train_loss == pytest.approx(float(((outputs - targets) ** 2).mean()))
+    assert (metrics.train_accuracy, metrics.test_accuracy, metrics.epoch) == (right, 0.125, 1)
+    assert sum(done) == 9
+    torch.testing.assert_close(
+        model.head.weight.detach().double(), (torch.linalg.pinv(x) @ targets).T, rtol=1e-4, atol=1e-6
+    )
 
 
 def fitted(images, home, **changes):

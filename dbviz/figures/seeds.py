@@ -1,0 +1,163 @@
+"""How a result spreads over seeds (Picard 2021, Figs 1-3; Jordan 2023): over epochs, at the end, and on two halves.
+
+Accuracies are shares, drawn in per cent. A group, the runs of one network, has the same colour in each of the pictures.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy import stats
+
+from dbviz.figures.palette import class_colours
+from dbviz.scores import Estimate
+
+__all__ = ["plot_deviations", "plot_epochs", "plot_halves", "plot_histograms"]
+
+_WIDTH, _HEIGHT = 3.6, 2.8
+"""Inches of a panel."""
+
+
+def plot_epochs(accuracies: Mapping[str, Float64[np.ndarray, "run epoch"]]) -> Figure:
+    """For each group the accuracy after each epoch: mean, ±1 standard deviation, and from the lowest to the highest.
+
+    Above as it is; below it less the mean of the runs, where the bands can be seen.
+    """
+    figure, panels = _panels(len(accuracies), heights=(1.5, 1.0))
+    for (name, values), colour, (above, below) in zip(accuracies.items(), _colours(accuracies), panels, strict=True):
+        _bands(above, values, colour)
+        _bands(below, values - values.mean(axis=0), colour)
+        above.set_title(f"{name}, {len(values)} runs", fontsize=8)
+        above.set_ylabel("test accuracy, %", fontsize=8)
+        above.tick_params(labelbottom=False)
+        below.set_xlabel("epoch", fontsize=8)
+        below.set_ylabel("less the mean", fontsize=8)
+        for ax in (above, below):
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.align_ylabels()
+    handles, _ = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+    return figure
+
+
+def plot_histograms(accuracies: Mapping[str, Float64[np.ndarray, " run"]]) -> Figure:
+    """For each group the accuracies as histogram, as density (a Gaussian kernel) and, below, one tick a run."""
+    figure, panels = _panels(len(accuracies))
+    for (name, values), colour, (ax,) in zip(accuracies.items(), _colours(accuracies), panels, strict=True):
+        shares = 100 * values
+        if np.ptp(shares) > 0:
+            ax.hist(shares, bins="auto", density=True, color=colour, alpha=0.35, edgecolor="white", linewidth=0.6)
+            reach = 0.35 * np.ptp(shares)
+            places = np.linspace(shares.min() - reach, shares.max() + reach, 300)
+            ax.plot(places, stats.gaussian_kde(shares)(places), color=colour, linewidth=1.6)
+        top = ax.get_ylim()[1]
+        ax.set_ylim(-0.09 * top, top)
+        ax.vlines(shares, -0.075 * top, -0.015 * top, color=colour, linewidth=0.8)
+        ax.axhline(0, color="0.3", linewidth=0.6)
+        ax.set_title(f"{name}, {len(values)} runs", fontsize=8)
+        ax.set_xlabel("test accuracy, %", fontsize=8)
+        ax.set_ylabel("density", fontsize=8)
+    return figure
+
+
+def plot_halves(
+    halves: Mapping[str, Float64[np.ndarray, "2 run"]], correlations: Mapping[str, Estimate | None]
+) -> Figure:
+    """For each group the accuracies on one half of the test images against those on the other, a point a run.
+
+    Lines mark the means; both axes reach as far from them.
+
+    Args:
+        correlations: of each group, over many splits in halves, said in the panel's title.
+    """
+    figure, panels = _panels(len(halves), width=2.7)
+    for (name, values), colour, (ax,) in zip(halves.items(), _colours(halves), panels, strict=True):
+        shares, said = 100 * values, correlations.get(name)
+        one, other = means = shares.mean(axis=1)
+        reach = 1.12 * float(np.abs(shares - means[:, None]).max()) or 1.0
+        ax.axvline(one, color="0.6", linewidth=0.7, zorder=0)
+        ax.axhline(other, color="0.6", linewidth=0.7, zorder=0)
+        ax.plot(*shares, "o", color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0)
+        ax.set(xlim=(one - reach, one + reach), ylim=(other - reach, other + reach))
+        ax.set_aspect("equal", adjustable="box")
+        ax.set_title(f"{name}, {len(values[0])} runs" + (f"\ncorrelation {said}" if said else ""), fontsize=8)
+        ax.set_xlabel("accuracy on one half, %", fontsize=8)
+        ax.set_ylabel("accuracy on the other half, %", fontsize=8)
+    return figure
+
+
+def plot_deviations(
+    deviations: Mapping[str, Mapping[str, Sequence[tuple[int, Estimate]]]], *, ax: Axes | None = None
+) -> Axes:
+    """Standard deviations over runs against the length of training, with their intervals.
+
+    Args:
+        deviations: of each network, each kind of deviation as (epochs, estimate) in rising order.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(4.6, 3.2), layout="constrained")
+    styles = [("-", "o"), ("--", "s"), (":", "^")]
+    lines = sum(map(len, deviations.values()))
+    lengths = sorted({epochs for kinds in deviations.values() for points in kinds.values() for epochs, _ in points})
+    step = (1.56 * lengths[-1] / lengths[0]) ** 0.014  # intervals stand beside each other
+    beside = iter(step ** (np.arange(lines) - (lines - 1) / 2))
+    for (network, kinds), colour in zip(deviations.items(), _colours(deviations), strict=True):
+        for (kind, points), (dashes, marker) in zip(kinds.items(), styles, strict=False):
+            epochs = np.array([epoch for epoch, _ in points]) * next(beside)
+            values, low, high = (
+                100 * np.array([getattr(estimate, end) for _, estimate in points]) for end in ("value", "low", "high")
+            )
+            reach = np.where(np.isfinite([values - low, high - values]), [values - low, high - values], 0.0)
+            style: dict[str, Any] = {"linestyle": dashes, "marker": marker, "markersize": 4.5, "capsize": 3}
+            style |= {"linewidth": 1.2, "markerfacecolor": colour if dashes == "-" else "white"}
+            ax.errorbar(epochs, values, yerr=reach, color=colour, label=f"{network}, {kind}", **style)
+    ax.set_xscale("log")
+    ax.set_xticks(lengths, [f"{length:g}" for length in lengths])
+    ax.set_xticks([], minor=True)
+    ax.set_xlim(0.8 * lengths[0], 1.25 * lengths[-1])
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("epochs of training", fontsize=8)
+    ax.set_ylabel("standard deviation of test accuracy, %", fontsize=8)
+    ax.tick_params(labelsize=7)
+    ax.grid(alpha=0.25)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=min(2, lines), fontsize=7, frameon=False)
+    return ax
+
+
+def _bands(ax: Axes, values: Float64[np.ndarray, "run epoch"], colour: Any) -> None:
+    shares, epochs = 100 * values, np.arange(1, values.shape[1] + 1)
+    mean, deviation = shares.mean(axis=0), shares.std(axis=0, ddof=1)
+    ends = shares.min(axis=0), shares.max(axis=0)
+    ax.fill_between(epochs, *ends, color=colour, alpha=0.2, linewidth=0, label="lowest to highest")
+    spread = mean - deviation, mean + deviation
+    ax.fill_between(epochs, *spread, color=colour, alpha=0.45, linewidth=0, label="± 1 standard deviation")
+    ax.plot(epochs, mean, color=colour, marker="o", markersize=3, linewidth=1.4, label="mean")
+
+
+def _panels(count: int, heights: Sequence[float] = (1.0,), *, width: float = _WIDTH) -> tuple[Figure, list[list[Axes]]]:
+    """So many panels, three in a row, each of axes above each other; `heights` says how many, and how high."""
+    columns = min(3, count)
+    rows, parts = -(-count // columns), len(heights)
+    size = (width * columns, _HEIGHT * rows * (1.0 if parts == 1 else 0.72 * sum(heights)) + 0.2)
+    figure, axes = plt.subplots(
+        rows * parts, columns, squeeze=False, figsize=size, height_ratios=[*heights] * rows, layout="constrained"
+    )
+    for ax in axes.flat:
+        ax.tick_params(labelsize=7)
+        ax.grid(alpha=0.25)
+        ax.set_axisbelow(True)
+    panels = [
+        list(axes[parts * (n // columns) : parts * (n // columns + 1), n % columns]) for n in range(rows * columns)
+    ]
+    for ax in (ax for panel in panels[count:] for ax in panel):
+        ax.remove()
+    return figure, panels[:count]
+
+
+def _colours(groups: Mapping[str, Any]) -> Sequence[Any]:
+    return [tuple(colour) for colour in class_colours(len(groups))]
