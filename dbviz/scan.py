@@ -11,6 +11,7 @@ import tyro
 from dbviz.console import file_name, output_directory, print_table, run_command, say
 from dbviz.errors import InputError, RunsFailed
 from dbviz.options import ExecutorOptions, TrainingOptions
+from dbviz.side_by_side import tell_differences
 
 if TYPE_CHECKING:
     from dbviz.executors import Failed
@@ -164,14 +165,18 @@ def _write(
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
+    from dbviz.environment import differences
     from dbviz.figures import save_figure
     from dbviz.results import write_result
     from dbviz.scores.seed_scan import scan_fields
 
+    differing = {"trained": differences({run.spec.name: run.environment for runs in groups.values() for run in runs})}
+    tell_differences(differing)
     numbers = {
         "groups": [{"name": name, **_run_fields(groups[name]), **scan_fields(scan)} for name, scan in scans.items()],
         "splits": options.splits,
         "failed": [{"spec": f.spec.to_dict(), "error": f.error, "traceback": f.traceback} for f in failed],
+        "environment_differences": differing,
     }
     paths = [write_result(Path(f"{stem}.json"), numbers)]
     for kind, figure in _figures(groups, scans).items():

@@ -75,6 +75,19 @@ def test_more_seeds_train_the_new_ones_alone(capsys, monkeypatch):
     assert "all trained already" in capsys.readouterr().out
 
 
+def test_seeds_of_different_environments_are_pointed_out(capsys):
+    scan = [*TINY, "--seeds", "0-2", "--epochs", "1"]
+    assert main(scan) == 0
+    assert "environments" not in capsys.readouterr().out
+    assert numbers()["environment_differences"] == {"trained": {}}
+    one = min(Path("home").glob("*/environment.json"))
+    one.write_text(json.dumps(json.loads(one.read_text()) | {"threads": 77}))
+    assert main(scan) == 0
+    said = "Note: trained in different environments, which may change bits: threads 1 (2 models), 77 (1 model)."
+    assert said in capsys.readouterr().out
+    assert numbers()["environment_differences"]["trained"]["threads"]["77"] == [one.parent.name]
+
+
 def test_networks_stand_side_by_side_and_few_runs_say_so(capsys):
     assert main([*TINY, "--arch", "mlp", "fcnet", "--width", "16", "--seeds", "0-1", "--epochs", "1"]) == 0
     out = capsys.readouterr().out

@@ -204,7 +204,12 @@ def test_one_seed_for_every_stream():
         ("seeds", "init", -1, r"^seeds\.init is -1: it must be a whole number of at least 0$"),
         ("seeds", "order", -2, r"^seeds\.order is -2: "),
         ("seeds", "augment", -3, r"^seeds\.augment is -3: "),
-        ("seeds", "repeat", 1, r"^seeds\.repeat is 1: it must be 0 where recipe\.deterministic is set: .* the same bits$"),
+        (
+            "seeds",
+            "repeat",
+            1,
+            r"^seeds\.repeat is 1: it must be 0 where recipe\.deterministic is set: .* the same bits$",
+        ),
         ("seeds", "init", True, r"Seeds\.init is True"),
         ("seeds", "init", 1.0, r"Seeds\.init is 1\.0"),
         ("recipe", "epochs", 0, r"^recipe\.epochs is 0: it must be at least 1$"),
