@@ -179,6 +179,7 @@ def test_the_spec_needs_no_torch():
         (Seeds(init=1, order=2, augment=3), "1.2.3"),
         (Seeds(order=1), "0.1.0"),
         (Seeds(augment=1), "0.0.1"),
+        (Seeds(nudge=2, noise=4, repeat=5), "0-nudge2-noise4-repeat5"),
     ],
 )
 def test_seeds_are_shown_as_one_number_where_they_are_one(seeds, shown):
@@ -203,6 +204,12 @@ def test_one_seed_for_every_stream():
         ("seeds", "init", -1, r"^seeds\.init is -1: it must be a whole number of at least 0$"),
         ("seeds", "order", -2, r"^seeds\.order is -2: "),
         ("seeds", "augment", -3, r"^seeds\.augment is -3: "),
+        (
+            "seeds",
+            "repeat",
+            1,
+            r"^seeds\.repeat is 1: it must be 0 where recipe\.deterministic is set: .* the same bits$",
+        ),
         ("seeds", "init", True, r"Seeds\.init is True"),
         ("seeds", "init", 1.0, r"Seeds\.init is 1\.0"),
         ("recipe", "epochs", 0, r"^recipe\.epochs is 0: it must be at least 1$"),

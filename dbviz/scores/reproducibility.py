@@ -1,5 +1,6 @@
 """Reproducibility and fragmentation of label maps, each with its interval over triplets and runs."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -118,7 +119,7 @@ def instability_floor(maps: xr.Dataset, *, inside: bool = False, level: float = 
             (run, other)
             for run in runs[~moved[runs]]
             for other in runs[moved[runs]]
-            if str(seeds[other]).partition("-nudge")[0] == str(seeds[run])
+            if re.sub(r"-nudge\d+", "", str(seeds[other])) == str(seeds[run])
         ]
         if siblings:
             ones, others = np.array(siblings).T

@@ -90,6 +90,16 @@ def test_a_seed_that_begins_like_another_is_no_sibling():
     assert instability_floor(maps)["vit"].value == 0
 
 
+def test_a_run_under_other_label_noise_is_found_by_its_seeds_too():
+    labels = np.zeros((2, 2, 2, 5), np.uint8)
+    labels[1, :, 0] = 1
+    noisy = dataclasses.replace(spec(), seeds=Seeds(noise=1))
+    moved = dataclasses.replace(noisy, seeds=Seeds(noise=1, nudge=0))
+    maps = maps_of([noisy, moved], labels)
+    assert [str(seed) for seed in maps.seed.values] == ["0-noise1", "0-nudge0-noise1"]
+    assert instability_floor(maps)["vit"].value == 0.5
+
+
 def test_the_floor_stands_beside_the_disagreement_of_seeds_on_the_same_points():
     maps = siblings()
     scores = summarise(maps).scores

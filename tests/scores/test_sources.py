@@ -124,7 +124,18 @@ def test_a_disagreement_ratio_by_hand():
     found = disagreement_ratio(table, np.array([0, 1]), np.array([2, 3]))
     assert found.value == pytest.approx(0.2 / 0.5)
     assert found.runs == (2, 2)
-    assert nearly_full(found) == "too few runs to tell"  # two runs do not show how runs vary
+
+
+def test_a_run_is_no_pair_with_itself():
+    table = np.full((5, 5, 2), 0.5)
+    table[range(5), range(5)] = 0
+    assert disagreement_ratio(table, np.array([0, 1]), np.array([2, 3, 4])).value == pytest.approx(1)
+
+
+def test_two_runs_do_not_show_how_runs_vary():
+    found = disagreement_ratio(np.full((4, 4, 2), 0.5), np.array([0, 1]), np.array([2, 3]))
+    assert (found.low, found.value, found.high) == (1, 1, 1)  # over images alone
+    assert nearly_full(found) == "too few runs to tell"
 
 
 def test_intervals_of_a_disagreement_ratio_hold_the_known_one():
