@@ -12,7 +12,7 @@ from dbviz.executors import InProcess
 from dbviz.runs import training_images
 from dbviz.scores import Estimate, agreement, fragments
 from dbviz.spec import LabelNoise
-from dbviz.sweeps import Point, Study, curves_of, measured, run_sweep, threshold
+from dbviz.sweeps import Curve, Point, Study, curves_of, measured, run_sweep, threshold
 
 
 def swept(specs, study):
@@ -91,12 +91,16 @@ def test_training_set_sizes_and_other_fields_can_stand_along(make, study):
         curves_of(rates, study, along="recipe.optimizer")
 
 
-def test_epochs_of_one_run_are_those_of_shorter_looks_at_it(make, study):
+def test_epochs_of_one_run_are_those_of_shorter_looks_at_it(make, study, small_images):
     looking = Study(**{**vars(study), "epochs": (1, 3)})
     specs = make("mlp", width=16, epochs=3, batch_size=16)
     swept(specs, looking)
     (curve,) = curves_of(specs, looking)
     assert (curve.along, [point.x for point in curve.points]) == ("epoch", [1, 3])
+    said = [np.stack([measured(spec, looking, epoch).test_predictions for spec in specs]) for epoch in (1, 3)]
+    assert not np.array_equal(said[0], said[1])
+    for predictions, error in zip(said, curve.values("test_error")[1], strict=True):
+        assert error.value == pytest.approx((predictions != small_images.test.labels).mean())
     run = store.find(specs[0], looking.home)
     assert run is not None
     assert run.at(1).fingerprint != run.at(3).fingerprint == run.fingerprint
@@ -123,7 +127,10 @@ def test_margins_are_measured_where_they_are_asked_for(make, study):
     with_margins = Study(**{**vars(study), "margin_images": 5, "directions": 2})
     swept(specs, with_margins)
     (curve,) = curves_of(specs, with_margins)
-    assert curve.points[0].scores["median_margin"].value > 0
+    margin = np.stack([measured(spec, with_margins, 1).margin for spec in specs])
+    median = np.sort(margin.ravel())[margin.size // 2 - 1]
+    assert median < 200  # where the search ends
+    assert curve.points[0].scores["median_margin"].value == pytest.approx(median)
     assert measured(specs[0], with_margins, 1).margin.shape == (5, 2)
 
 
@@ -138,6 +145,15 @@ def test_the_threshold_is_where_the_training_error_first_is_within_the_tolerance
     points = [Point(x=i + 1.0, runs=2, scores={"train_error": estimate(e)}) for i, e in enumerate(errors)]
     assert threshold(points, tolerance) == expected
     assert threshold(points[:2], 0.0) is None
+
+
+def test_a_curve_has_the_values_of_the_places_that_have_the_score():
+    scores = [{"train_error": estimate(0.5), "median_margin": estimate(3.0)}, {"train_error": estimate(0.25)}]
+    points = tuple(Point(x=10.0 * (i + 1), runs=2, scores=some) for i, some in enumerate(scores))
+    curve = Curve(name="", noise=None, along="width", points=points, threshold=None)
+    places, found = curve.values("median_margin")
+    assert (places.tolist(), [one.value for one in found]) == ([10.0], [3.0])
+    assert curve.values("train_error")[0].tolist() == [10.0, 20.0]
 
 
 def test_nothing_finished_is_said(make, study):
