@@ -161,7 +161,7 @@ def test_each_stream_can_be_set_alone():
     assert train_main([*TRAINING, "--arch", "resnet18", "--seeds", "0-1", "--init-seed", "7"]) == 0
     seeds = sorted(json.loads(path.read_text())["seeds"].items() for path in HOME.glob("*/spec.json"))
     assert [dict(one) for one in seeds] == [
-        {"init": 7, "order": k, "augment": k, "nudge": None, "noise": 0} for k in (0, 1)
+        {"init": 7, "order": k, "augment": k, "nudge": None, "noise": 0, "repeat": 0} for k in (0, 1)
     ]
 
 
