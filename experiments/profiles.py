@@ -49,10 +49,10 @@ def profiled(work: Callable[[], Any], most: int) -> dict[str, Any]:
     """The stage's seconds, and the share of them in the operations that take the most."""
     work()  # whatever is made ready once is not what bounds the stage
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
-    began = time.perf_counter()
     with profile(activities=activities, acc_events=True) as found:
+        began = time.perf_counter()
         work()
-    seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - began  # without what the profiler does with its events in the end
     spent = {event.key: event.self_cpu_time_total / 1e6 for event in found.key_averages()}
     shares = {name: value / seconds for name, value in sorted(spent.items(), key=lambda each: -each[1])[:most]}
     return {"seconds": seconds, "operations": shares, "outside torch's operations": 1 - sum(spent.values()) / seconds}
