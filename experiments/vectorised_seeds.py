@@ -2,8 +2,8 @@
 
 Why dbviz trains many small networks in processes side by side (`python -m dbviz.bench seeds`) and not in one vectorised
 loop: on a CPU vmap gains at the smallest width alone, and loses at larger ones, where it makes grouped convolutions of
-those of eight networks. Batches, loss and optimizer are the same in both ways; fp32, since torch 2.15 fails at autocast's
-casts within vmap. On a GPU not measured. One minute on two cores.
+those of eight networks. Batches, loss and optimizer are the same in both ways; fp32, since in torch 2.15 autocast fails
+within vmap. On a GPU not measured. One minute on two cores.
 
     python experiments/vectorised_seeds.py --out experiments/results/vectorised_seeds.json
 """
