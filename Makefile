@@ -9,7 +9,7 @@ demo: $(VENV)/.demo  ## decision regions of three small ResNets on the built-in 
 	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 8000 --epochs 8 --width 8 --preset quick --out figures
 
 test: $(VENV)/.dev  ## the test suite without the tests that need minutes
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: $(VENV)/.dev  ## every test
 	$(BIN)/python -m pytest
