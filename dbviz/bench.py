@@ -82,7 +82,8 @@ def _timed(options: BenchOptions, device: Any) -> "Benchmark":
     widths = () if narrow is None else (narrow // 4, narrow // 2, narrow)
     widths = widths if widths and options.arch[0].startswith(("resnet", "vgg", "densenet")) and widths[0] else ()
     if options.what == "training":
-        return benchmark_training(specs[0], images, device, train_size=options.images, widths=widths)
+        sizes = {"train_size": options.images, "widths": widths}
+        return benchmark_training(specs[0], images, device, **sizes, compile=options.compile)
     if options.what == "seeds":
         return benchmark_seeds(specs, images, device, train_size=options.images)
     runs = fit_wanted(asked, options)

@@ -1,7 +1,9 @@
 """How fast networks train."""
 
 import dataclasses
+import time
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,9 +23,19 @@ __all__ = ["bare_step", "benchmark_training"]
 
 
 def benchmark_training(
-    spec: RunSpec, images: Images, device: torch.device, *, train_size: int, widths: Sequence[int] = ()
+    spec: RunSpec,
+    images: Images,
+    device: torch.device,
+    *,
+    train_size: int,
+    widths: Sequence[int] = (),
+    compile: bool = True,
 ) -> Benchmark:
-    """Images per second of one epoch of `train_size` images, evaluation apart."""
+    """Images per second of one epoch of `train_size` images, evaluation apart.
+
+    With `compile` also what compiling the network would gain, and what it takes: dbviz does not, since the fused
+    kernels give other bits, and dropout draws other numbers in them.
+    """
     few = images.train.first(train_size)
     usual = Measured(
         way="usual: DataLoader, fp32, loss read each step",
@@ -32,13 +44,19 @@ def benchmark_training(
     )
     ours = Measured(way="dbviz.training.train", amount=len(few), seconds=_epoch(spec, images, few, device))
     in_width = [_epoch(dataclasses.replace(spec, width=width), images, few, device) for width in widths]
+    compiled: tuple[Measured, ...] = ()
+    notes: dict[str, Any] = {"precision": spec.recipe.precision, "optimizer": spec.recipe.optimizer}
+    if compile:
+        began = time.perf_counter()
+        compiled = (bare_step(spec, images, device, compile=True),)
+        notes["compiling, with the steps timed, seconds"] = time.perf_counter() - began
     growth = (Growth(over="width", values=tuple(widths), seconds=tuple(in_width)),) if widths else ()
     return Benchmark(
         title=f"Training {spec.arch}, width {spec.width}, batches of {spec.recipe.batch_size}",
         unit="images",
-        measured=(usual, ours, bare_step(spec, images, device)),
+        measured=(usual, ours, *compiled, bare_step(spec, images, device)),
         growth=growth,
-        notes={"precision": spec.recipe.precision, "optimizer": spec.recipe.optimizer},
+        notes=notes,
     )
 
 
@@ -54,15 +72,18 @@ def _epoch(spec: RunSpec, images: Images, few: ImageSet, device: torch.device) -
     return last.metrics.seconds
 
 
-def bare_step(spec: RunSpec, images: Images, device: torch.device) -> Measured:
-    """Steps on one batch that lies on the device, again and again."""
+def bare_step(spec: RunSpec, images: Images, device: torch.device, *, compile: bool = False) -> Measured:
+    """Steps on one batch that lies on the device, again and again; the network compiled, if asked for, before that."""
     recipe = spec.recipe
     network = _network(spec, images, device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     batch, labels = next(iter(DeviceBatches.of(images.train, recipe, spec.seeds, device).epoch(0)))
     optimizer, loss = make_optimizer(network, recipe), plain_objective(recipe).loss
     network.train()
+    if compile:
+        network.compile(dynamic=False)
     with kernels(deterministic=recipe.deterministic):
         seconds = steady_seconds(
             lambda: training_step(network, optimizer, loss, batch, labels, recipe, recipe.learning_rate), device
         )
-    return Measured(way=f"bare steps on one batch ({recipe.precision})", amount=len(batch), seconds=seconds)
+    how = f"{recipe.precision}, compiled" if compile else recipe.precision
+    return Measured(way=f"bare steps on one batch ({how})", amount=len(batch), seconds=seconds)
