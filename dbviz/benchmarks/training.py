@@ -1,6 +1,7 @@
 """How fast networks train."""
 
 import dataclasses
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -80,6 +81,7 @@ def bare_step(spec: RunSpec, images: Images, device: torch.device, *, compile: b
     optimizer, loss = make_optimizer(network, recipe), plain_objective(recipe).loss
     network.train()
     if compile:
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
         network.compile(dynamic=False)
     with kernels(deterministic=recipe.deterministic):
         seconds = steady_seconds(
