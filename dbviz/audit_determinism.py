@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
 
-from dbviz.console import duration, file_name, output_directory, print_table, say
+from dbviz.console import duration, file_name, output_directory, print_table, say, say_written
 from dbviz.errors import InputError
 from dbviz.options import TrainingOptions
 from dbviz.spec import Setting
@@ -69,7 +69,7 @@ def audit_determinism(options: DeterminismOptions) -> None:
         _audited(options, asked, spec, name, out)
         for spec, name in zip(asked.specs, network_names(asked.specs), strict=True)
     ]
-    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
+    say_written(paths)
 
 
 def _audited(options: DeterminismOptions, asked: "Wanted", spec: "RunSpec", name: str, out: Path) -> Path:

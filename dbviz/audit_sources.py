@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dbviz.console import duration, output_directory, print_table, say
+from dbviz.console import duration, output_directory, print_table, say, say_written
 from dbviz.errors import InputError, RunsFailed
 from dbviz.options import ExecutorOptions, TrainingOptions
 from dbviz.side_by_side import tell_differences
@@ -239,7 +239,7 @@ def _write(
     figure = plot_cells({score: found.scores[score] for score in _SHOWN[:4]}, missing=missing, title=title)
     paths.append(save_figure(figure, path.with_suffix(".png")))
     plt.close(figure)
-    say("\n".join(["Written:", *(f"  {written}" for written in [path, *paths])]))
+    say_written([path, *paths])
 
 
 def _numbers(

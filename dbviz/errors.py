@@ -40,5 +40,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(f"unknown {kind} {name!r}: {hint}Known: {', '.join(known)}")
+    hint = f"did you mean {near[0]!r}? Known:" if near else "choose among"
+    return InputError(f"unknown {kind} {name!r}: {hint} {', '.join(known)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dbviz.console import file_name, output_directory, print_table, run_command, say
+from dbviz.console import file_name, output_directory, print_table, run_command, say, say_written
 from dbviz.environment import Differences, differences
 from dbviz.errors import InputError, RunsFailed
 from dbviz.options import ExecutorOptions, TrainingOptions
@@ -184,7 +184,7 @@ def _write(
     for kind, figure in (_figures(groups, scans) if scans else {}).items():
         paths += [save_figure(figure, Path(f"{stem}-{kind}.{ending}")) for ending in ("png", "pdf")]
         plt.close(figure)
-    say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
+    say_written(paths)
 
 
 def _run_fields(runs: Sequence["Run"]) -> dict[str, Any]:

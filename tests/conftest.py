@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch is imported, here and in the processes that tests start: two threads beside another busy process wait for
@@ -10,6 +11,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
@@ -17,7 +19,9 @@ from jaxtyping import install_import_hook
 # before the first import of a dbviz module that names shapes
 _hook = install_import_hook("dbviz", "beartype.beartype")
 
-from dbviz.images import Images, ImageSet, shapes  # noqa: E402
+from dbviz import trainings  # noqa: E402
+from dbviz.images import Images, ImageSet, datasets, shapes  # noqa: E402
+from dbviz.sweeps import measure  # noqa: E402
 
 mpl.use("agg")
 
@@ -34,6 +38,16 @@ def _places_of_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def small_images() -> Images:
     """128 training and 64 test images of the built-in set."""
     return Images(train=shapes(128, split="train"), test=shapes(64, split="test"))
+
+
+@pytest.fixture
+def few_images(small_images: Images, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The built-in dataset is made smaller, images that tasks keep in memory are forgotten, and figures are closed."""
+    monkeypatch.setitem(datasets.DATASETS, "shapes", lambda _: small_images)
+    trainings._images.cache_clear()
+    measure._shared.cache_clear()
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import shlex
 import shutil
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -23,13 +22,7 @@ SMALL = [*TINY, *shlex.split("--arch mlp --width 4 --train-size 64 --epochs 2 --
 TWO = [*SMALL, "--sources", "init", "order", "--runs", "3"]
 
 
-@pytest.fixture(autouse=True)
-def _few_images(small_images, monkeypatch):
-    """The built-in dataset is made smaller, and figures are closed."""
-    monkeypatch.setitem(datasets.DATASETS, "shapes", lambda _: small_images)
-    trainings._images.cache_clear()
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("few_images")
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from dbviz.errors import InputError, TrainingDiverged, unknown_name
     [
         ("resnet81", "unknown architecture 'resnet81': did you mean 'resnet18'? Known: resnet18, vit"),
         ("vits", "unknown architecture 'vits': did you mean 'vit'? Known: resnet18, vit"),
-        ("transformer", "unknown architecture 'transformer': Known: resnet18, vit"),
-        ("", "unknown architecture '': Known: resnet18, vit"),
+        ("transformer", "unknown architecture 'transformer': choose among resnet18, vit"),
+        ("", "unknown architecture '': choose among resnet18, vit"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest_and_with_all(name, expected):

@@ -4,12 +4,10 @@ import json
 import shlex
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from dbviz import runs, store, trainings
-from dbviz.images import datasets
+from dbviz import runs, store
 from dbviz.scan import main
 from dbviz.train import main as train_main
 
@@ -17,12 +15,7 @@ PLACE = shlex.split("--dataset shapes --device cpu --home home")
 TINY = [*PLACE, *shlex.split("--executor here --arch mlp --width 4 --train-size 32 --splits 5")]
 
 
-@pytest.fixture(autouse=True)
-def _few_images(small_images, monkeypatch):
-    monkeypatch.setitem(datasets.DATASETS, "shapes", lambda _: small_images)
-    trainings._images.cache_clear()
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("few_images")
 
 
 def numbers(place: str = "scans") -> dict:

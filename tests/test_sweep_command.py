@@ -10,12 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from dbviz import runs, sealed
-from dbviz.images import datasets
 from dbviz.sweep import main
 from dbviz.sweeps import measure
 
@@ -23,13 +21,7 @@ TINY = shlex.split("--dataset shapes --device cpu --home home --executor here --
 FEATURES = [*TINY, *shlex.split("--train-size 32 --widths 4 64 --margin-images 0")]
 
 
-@pytest.fixture(autouse=True)
-def _few_images(small_images, monkeypatch):
-    """The built-in dataset is made smaller, images in memory are forgotten, and figures are closed."""
-    monkeypatch.setitem(datasets.DATASETS, "shapes", lambda _: small_images)
-    measure._shared.cache_clear()
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("few_images")
 
 
 def numbers() -> dict:

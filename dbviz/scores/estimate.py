@@ -32,9 +32,9 @@ class Estimate:
     """How many triplets, or groups of test images."""
     runs: tuple[int, ...]
     """How many runs of each group: one number within an architecture, two between architectures."""
-    run_variance: float
+    run_variance: float = math.nan
     """Jackknife variance of the value over runs; no number where it cannot be had."""
-    triplet_variance: float
+    triplet_variance: float = math.nan
     """The same over triplets."""
     note: str = ""
     """What the interval does not cover."""

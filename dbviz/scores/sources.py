@@ -72,9 +72,7 @@ def source_shares(cells: Mapping[Cell, Int64[np.ndarray, " run"]], ratio: Ratio)
     return {
         "total": {source: ratio(cells[(source,)], cells[every]) for (source,) in alone},
         "first-order": {
-            source: _complement(ratio(cells[others], cells[every]))
-            for source, others in rest.items()
-            if others in cells
+            source: ratio(cells[others], cells[every]).complement for source, others in rest.items() if others in cells
         },
     }
 
@@ -105,8 +103,6 @@ def variance_ratio(
         level=level,
         triplets=0,
         runs=counts,
-        run_variance=math.nan,
-        triplet_variance=math.nan,
         note="" if denominator > 0 else "no number where no run differs from another",
     )
 
@@ -153,10 +149,6 @@ def runs_to_tell(level: float = 0.95) -> int:
     return next(
         count for count in itertools.count(2) if stats.f.ppf(0.5 + level / 2, count - 1, count - 1) <= 1 / NEARLY_FULL
     )
-
-
-def _complement(share: Estimate) -> Estimate:
-    return Estimate(**{**vars(share), "value": 1 - share.value, "low": 1 - share.high, "high": 1 - share.low})
 
 
 def _mean_of_pairs(table: np.ndarray, runs: np.ndarray, groups: np.ndarray) -> float:

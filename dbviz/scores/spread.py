@@ -41,7 +41,6 @@ def standard_deviation(accuracies: Float64[np.ndarray, " run"], *, images: int =
         triplets=images,
         runs=(len(accuracies),),
         run_variance=value**2 / (2 * freedom),
-        triplet_variance=math.nan,
     )
 
 
@@ -96,8 +95,6 @@ def distribution_deviation(correct: Bool[np.ndarray, "run image"], *, level: flo
         level=level,
         triplets=images,
         runs=(runs,),
-        run_variance=math.nan,
-        triplet_variance=math.nan,
         note="within noise of zero" if low == 0 else "",
     )
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
@@ -11,12 +10,6 @@ from dbviz.figures import noise_colour, plot_curves, plot_sweep
 from dbviz.scores import Estimate
 from dbviz.spec import LabelNoise
 from dbviz.sweeps import Curve, Point
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
 
 
 def estimate(value: float, high: float | None = None) -> Estimate:

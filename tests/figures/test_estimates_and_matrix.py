@@ -2,18 +2,10 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from dbviz.figures import plot_distributions, plot_estimates, plot_matrix, plot_scores
 from dbviz.scores import Estimate
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
 
 
 def estimate(value: float) -> Estimate:

@@ -2,21 +2,13 @@
 
 import json
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 import xarray as xr
 
 from dbviz.figures import class_colours, plot_extremes
 
 # one class fills each panel: run r on plane p says class 3 r + p
 LABELS = np.arange(6).reshape(2, 3)
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
 
 
 def maps_of(triplets: list[list[int]]) -> xr.Dataset:

@@ -1,6 +1,5 @@
 """Pictures of seeds: bands, bars, ticks and points lie where the numbers are, in per cent."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
@@ -8,13 +7,6 @@ from matplotlib.colors import to_rgb
 
 from dbviz.figures import class_colours, plot_deviations, plot_epochs, plot_halves, plot_histograms
 from dbviz.scores import standard_deviation
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
-
 
 RUNS = np.array([[0.2, 0.5], [0.4, 0.5], [0.6, 0.8]])
 

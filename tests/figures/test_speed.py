@@ -1,15 +1,6 @@
 """Bars and curves are those of the numbers given."""
 
-import matplotlib.pyplot as plt
-import pytest
-
 from dbviz.figures import plot_growth, plot_rates
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
 
 
 def test_a_bar_is_as_long_as_its_rate_and_names_its_ratio():

@@ -53,7 +53,7 @@ def test_a_cuda_device_beyond_the_last_is_refused(machine):
     ("name", "nearest"), [("cdua", "cuda"), ("cup", "cpu"), ("CUDA:0", None), ("cuda:", "cuda"), ("cuda:x", "cuda")]
 )
 def test_an_unknown_device_suggests_the_nearest(name, nearest):
-    with pytest.raises(InputError, match=f"unknown device '{name}'.*Known: auto, cpu, cuda, cuda:N") as error:
+    with pytest.raises(InputError, match=f"unknown device '{name}'.* auto, cpu, cuda, cuda:N") as error:
         choose_device(name)
     assert nearest is None or f"did you mean '{nearest}" in str(error.value)
 
