@@ -2,6 +2,7 @@
 
 import torch
 
+from dbviz import store
 from dbviz.executors import InProcess, Pool, carry_out
 from dbviz.runs import fit_specs, make_specs
 from dbviz.trainings import Training
@@ -16,6 +17,7 @@ def test_runs_trained_by_an_executor_are_those_of_this_process(small_images, tmp
     for name, executor in {"in process": InProcess(), "pool": Pool(processes=1)}.items():
         task = Training(dataset=small_images.name, images=small_images, home=tmp_path / name, device="cpu")
         assert carry_out(dict.fromkeys(specs, 1.0), task, executor, progress=False) == []
+        assert all(store.find(spec, task.home) is not None for spec in specs)
         there = fit_specs(specs, small_images, device=CPU, home=task.home, progress=False)
         assert [run.fingerprint for run in there] == [run.fingerprint for run in here]
     assert here[0].fingerprint != here[1].fingerprint

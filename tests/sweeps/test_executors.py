@@ -1,18 +1,23 @@
 """Executors: equal results wherever runs are done, failures told, lost workers replaced, full disks said."""
 
+import contextlib
+import dataclasses
 import errno
 import gc
+import itertools
 import os
 import resource
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dbviz import sealed
 from dbviz.errors import InputError
-from dbviz.executors import Failed, Finished, InProcess, Pool, Retried, Started
+from dbviz.executors import Failed, Finished, InProcess, Pool, Retried, Started, carry_out
 from dbviz.executors.events import WORKER_DIED
-from dbviz.sweeps import measure, missing, run_sweep
+from dbviz.sweeps import estimate_sweep, measure, missing, run_sweep
 
 DIVERGING = {"learning_rate": 1e30, "epochs": 2, "train_size": 32, "batch_size": 16}
 
@@ -135,3 +140,41 @@ def test_memory_stays_flat_over_many_runs(make, study):
 def test_no_process_at_all_is_refused():
     with pytest.raises(InputError, match="0 processes: give at least 1"):
         Pool(processes=0)
+
+
+def test_the_display_counts_what_was_ready_done_and_failed(make, monkeypatch):
+    bad, *good = make(seeds=(0, 1, 2))
+    shown = []
+
+    @contextlib.contextmanager
+    def bar(*_, **__):
+        yield lambda amount, at_work: shown.append((amount, at_work))
+
+    def task(spec):
+        if spec == bad:
+            raise InputError("no")
+
+    monkeypatch.setattr(sys.modules["dbviz.executors.carry_out"], "progress_bar", bar)
+    carry_out({bad: 3.0, good[0]: 2.0, good[1]: 1.0}, task, InProcess(), ready=4)
+    assert [amount for amount, _ in shown] == [0, 3, 0, 2, 0, 1]
+    assert shown[0][1] == "4 of 7 runs done, 1 running, 0 failed"
+    assert shown[-1][1] == "6 of 7 runs done, 0 running, 1 failed"
+
+
+def test_the_estimate_counts_training_and_measuring_on_all_workers(make, study, monkeypatch):
+    specs = make(seeds=(0, 1, 2, 3))
+    monkeypatch.setattr("dbviz.sweeps.sweep.estimate_seconds", lambda some, *_: dict.fromkeys(some, 10.0))
+    monkeypatch.setattr("dbviz.sweeps.sweep.seconds_to_measure", lambda *_: 5.0)
+    assert [estimate_sweep(specs, study, workers) for workers in (1, 2, 9)] == [60.0, 30.0, 15.0]
+
+
+def test_measuring_is_estimated_from_one_batch(make, study, monkeypatch):
+    """A clock that advances by a second at each look: 64 images take one, planes cost nothing where the first layer is
+    linear, and 3 planes of 6 x 6 points where it is not."""
+    ticks = itertools.count()
+    monkeypatch.setattr(measure, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    (features,), (network,) = make(seeds=(0,)), make("resnet18k", seeds=(0,), width=1)
+    assert measure.seconds_to_measure(features, study) == pytest.approx(32 / 64)
+    assert measure.seconds_to_measure(network, study) == pytest.approx((32 + 3 * 36) / 64)
+    wider = dataclasses.replace(study, margin_images=2, directions=5)
+    assert measure.seconds_to_measure(features, wider) == pytest.approx((32 + 2 * 5 * 35) / 64)
