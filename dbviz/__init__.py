@@ -1,6 +1,7 @@
 """dbviz: would this network draw the same decision boundary if it were trained again?
 
-    spec -> images -> models -> training -> store -> planes -> label maps -> scores -> figures -> commands
+    spec -> data -> models -> training -> runs -> planes -> label maps -> margins, scores -> sweeps, audits
+         -> figures, reports -> commands
 
 The public names below load on first use, so that `import dbviz` and `--help` need no torch.
 """
@@ -8,43 +9,58 @@ The public names below load on first use, so that `import dbviz` and `--help` ne
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dbviz.environment import environment  # at once: else its module, once loaded, would stand under this name
-
 if TYPE_CHECKING:
-    from dbviz import audits, executors, figures, images, models, regions, scores, sweeps, training
-    from dbviz.errors import InputError
+    from dbviz import audits, data, executors, figures, label_maps, margins, models, planes, runs, scores, sweeps
+    from dbviz import training as training
+    from dbviz.core.environment import environment
+    from dbviz.core.errors import InputError
+    from dbviz.core.seeding import seed_everything, seed_worker, worker_generator
+    from dbviz.data import Images, ImageSet, load_images, seeded_loader
     from dbviz.figures import RegionDisplay
-    from dbviz.images import Images, ImageSet, load_images, seeded_loader
-    from dbviz.regions import Plane, PlaneSet, draw_planes, sample
-    from dbviz.runs import fit
-    from dbviz.seeding import seed_everything, seed_worker, worker_generator
+    from dbviz.label_maps import sample
+    from dbviz.planes import Plane, PlaneSet, draw_planes
+    from dbviz.runs import Run, fit
     from dbviz.spec import LabelNoise, Recipe, RunSpec, Seeds
-    from dbviz.store import Run
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "ImageSet": "dbviz.images",
-    "Images": "dbviz.images",
-    "InputError": "dbviz.errors",
+_MODULES = {
+    "ImageSet": "dbviz.data",
+    "Images": "dbviz.data",
+    "InputError": "dbviz.core.errors",
     "LabelNoise": "dbviz.spec",
-    "Plane": "dbviz.regions",
-    "PlaneSet": "dbviz.regions",
+    "Plane": "dbviz.planes",
+    "PlaneSet": "dbviz.planes",
     "Recipe": "dbviz.spec",
     "RegionDisplay": "dbviz.figures",
-    "Run": "dbviz.store",
+    "Run": "dbviz.runs",
     "RunSpec": "dbviz.spec",
     "Seeds": "dbviz.spec",
-    "draw_planes": "dbviz.regions",
+    "draw_planes": "dbviz.planes",
+    "environment": "dbviz.core.environment",
     "fit": "dbviz.runs",
-    "load_images": "dbviz.images",
-    "sample": "dbviz.regions",
-    "seed_everything": "dbviz.seeding",
-    "seed_worker": "dbviz.seeding",
-    "seeded_loader": "dbviz.images",
-    "worker_generator": "dbviz.seeding",
+    "load_images": "dbviz.data",
+    "sample": "dbviz.label_maps",
+    "seed_everything": "dbviz.core.seeding",
+    "seed_worker": "dbviz.core.seeding",
+    "seeded_loader": "dbviz.data",
+    "worker_generator": "dbviz.core.seeding",
 }
-_SUBPACKAGES = ("audits", "executors", "figures", "images", "models", "regions", "scores", "sweeps", "training")
+"""The module of each public name."""
+_PACKAGES = (
+    "audits",
+    "data",
+    "executors",
+    "figures",
+    "label_maps",
+    "margins",
+    "models",
+    "planes",
+    "runs",
+    "scores",
+    "sweeps",
+    "training",
+)
 
 __all__ = [
     "ImageSet",
@@ -59,15 +75,18 @@ __all__ = [
     "RunSpec",
     "Seeds",
     "audits",
+    "data",
     "draw_planes",
     "environment",
     "executors",
     "figures",
     "fit",
-    "images",
+    "label_maps",
     "load_images",
+    "margins",
     "models",
-    "regions",
+    "planes",
+    "runs",
     "sample",
     "scores",
     "seed_everything",
@@ -80,10 +99,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SUBPACKAGES:
+    if name in _PACKAGES:
         return importlib.import_module(f"dbviz.{name}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'dbviz' has no attribute {name!r}")
 
 

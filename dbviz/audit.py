@@ -1,38 +1,8 @@
 """python -m dbviz.audit: is a training the same twice; do definitions begin alike; where does the spread come from."""
 
 import sys
-from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import or_
-from typing import Annotated, Any
 
-import tyro
-
-from dbviz.audit_determinism import DeterminismOptions, audit_determinism
-from dbviz.audit_init import InitOptions, audit_init
-from dbviz.audit_sources import SourcesOptions, audit_sources
-from dbviz.console import run_command
-
-__all__ = ["main"]
-
-_AUDITS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
-    "determinism": (DeterminismOptions, audit_determinism),
-    "init": (InitOptions, audit_init),
-    "sources": (SourcesOptions, audit_sources),
-}
-"""Every audit by name: its options and what does it."""
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; its exit status."""
-    named: list[Any] = [Annotated[made, tyro.conf.subcommand(name)] for name, (made, _) in _AUDITS.items()]
-    return run_command("python -m dbviz.audit", reduce(or_, named), _audit, argv)
-
-
-def _audit(options: Any) -> None:
-    (audit,) = (audit for made, audit in _AUDITS.values() if made is type(options))
-    audit(options)
-
+from dbviz.cli.audit import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import pandas as pd
 
-from dbviz.comparison import compare
-from dbviz.console import print_table, run_command, say_written
+from dbviz.cli.comparison import compare
+from dbviz.cli.console import run_command
+from dbviz.cli.options import ComparisonOptions
+from dbviz.core.results import write_result
+from dbviz.core.terminal import print_table, say_written
 from dbviz.figures import RegionDisplay, save_figure
-from dbviz.options import ComparisonOptions
-from dbviz.results import write_result
+from dbviz.reports.tables import frame_rows
 from dbviz.scores import plane_agreement
-from dbviz.scores.tables import frame_rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,17 +16,19 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from dbviz.comparison import sample_compared
-from dbviz.console import output_directory, print_table, run_command, say_written
-from dbviz.options import ComparisonOptions
-from dbviz.regions import draw_planes
-from dbviz.results import write_result
+from dbviz.cli.comparison import sample_compared
+from dbviz.cli.console import run_command
+from dbviz.cli.job import fit_wanted, wanted
+from dbviz.cli.options import ComparisonOptions
+from dbviz.core.files import write_whole
+from dbviz.core.paths import output_directory
+from dbviz.core.results import write_result
+from dbviz.core.terminal import print_table, say_written
+from dbviz.planes import draw_planes
+from dbviz.reports.tables import estimate_fields, frame_rows
+from dbviz.runs import Run
 from dbviz.scores import Estimate, means_estimate, pair_table
-from dbviz.scores.tables import estimate_fields, frame_rows
-from dbviz.sealed import write_whole
 from dbviz.spec import Mode
-from dbviz.store import Run
-from dbviz.wanted import fit_wanted, wanted
 
 _MODES: tuple[Mode, ...] = ("plain", "distil-soft", "distil-hard")
 

@@ -18,7 +18,7 @@ Whatever is finished is found again: interrupt it, add seeds or widths, and give
 
 import sys
 
-from dbviz.sweep import main
+from dbviz.cli.sweep import main
 
 _NETWORK = {"quick": "random_features", "standard": "resnet18k", "paper": "resnet18k"}
 

@@ -19,13 +19,13 @@ import numpy as np
 import tyro
 
 import dbviz
-from dbviz.console import say
+from dbviz.core.results import write_result
+from dbviz.core.terminal import say
+from dbviz.data import ImageSet, mislabelled
 from dbviz.figures import plot_region_grid, save_figure
-from dbviz.images import ImageSet, draw_triplets, mislabelled
-from dbviz.regions import PlaneSet
-from dbviz.results import write_result
-from dbviz.runs import training_images
-from dbviz.store import home_directory
+from dbviz.planes import PlaneSet, draw_triplets
+from dbviz.runs.store import home_directory
+from dbviz.runs.training_run import training_images
 
 ROWS = ("three classes", "one class", "mislabelled")
 

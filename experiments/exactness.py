@@ -18,9 +18,9 @@ import tyro
 import xarray as xr
 
 import dbviz
-from dbviz.console import print_table, say
+from dbviz.core.results import write_result
+from dbviz.core.terminal import print_table, say
 from dbviz.models.registry import ARCHITECTURES
-from dbviz.results import write_result
 
 
 @dataclass(frozen=True, kw_only=True)

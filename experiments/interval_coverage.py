@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from dbviz.console import print_table
-from dbviz.results import write_result
+from dbviz.core.results import write_result
+from dbviz.core.streams import numpy_stream
+from dbviz.core.terminal import print_table
 from dbviz.scores import pair_table, pairs_estimate
-from dbviz.streams import numpy_stream
 
 MEAN, RUN_SPREAD, TRIPLET_SPREAD, CLASSES = 1.5, 0.25, 1.0, 10
 

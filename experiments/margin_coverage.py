@@ -19,10 +19,10 @@ import tyro
 import xarray as xr
 from scipy import stats
 
-from dbviz.console import print_table
-from dbviz.results import write_result
+from dbviz.core.results import write_result
+from dbviz.core.streams import numpy_stream
+from dbviz.core.terminal import print_table
 from dbviz.scores import Estimate, jackknife_estimate, kaplan_meier_median, mean_margin, median_margin
-from dbviz.streams import numpy_stream
 
 RUN_SPREAD, IMAGE_SPREAD, DIRECTION_SPREAD, LARGEST = 0.1, 0.5, 0.4, 2.0
 SPREAD = math.hypot(RUN_SPREAD, IMAGE_SPREAD, DIRECTION_SPREAD)

@@ -16,19 +16,21 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dbviz.comparison import sample_compared
-from dbviz.console import output_directory, print_table, run_command, say_written
+from dbviz.cli.comparison import sample_compared
+from dbviz.cli.console import run_command
+from dbviz.cli.job import fit_wanted, wanted
+from dbviz.cli.options import ComparisonOptions
+from dbviz.core.files import write_whole
+from dbviz.core.paths import output_directory
+from dbviz.core.results import write_result
+from dbviz.core.terminal import print_table, say_written
+from dbviz.data import ImageSet
 from dbviz.figures import RegionDisplay, class_colours, draw_legend, save_figure
-from dbviz.images import ImageSet
-from dbviz.options import ComparisonOptions
-from dbviz.regions import PlaneSet, draw_planes
-from dbviz.regions.off_manifold import draw_noise_planes, draw_planes_around, draw_shuffled_planes
-from dbviz.reports import summary_numbers
-from dbviz.results import write_result
+from dbviz.planes import PlaneSet, draw_planes
+from dbviz.planes.off_manifold import draw_noise_planes, draw_planes_around, draw_shuffled_planes
+from dbviz.reports.summary import summary_numbers
+from dbviz.reports.tables import frame_rows
 from dbviz.scores import groups, summarise
-from dbviz.scores.tables import frame_rows
-from dbviz.sealed import write_whole
-from dbviz.wanted import fit_wanted, wanted
 
 _SAID = {
     "images": "three classes",

@@ -15,13 +15,14 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 
-from dbviz.comparison import compare
-from dbviz.console import print_table, run_command
-from dbviz.options import ComparisonOptions
+from dbviz.cli.comparison import compare
+from dbviz.cli.console import run_command
+from dbviz.cli.options import ComparisonOptions
+from dbviz.core.files import write_whole
+from dbviz.core.terminal import print_table
+from dbviz.reports.published import PUBLISHED_OPTIMIZERS
+from dbviz.reports.tables import frame_rows
 from dbviz.scores import Summary
-from dbviz.scores.published import PUBLISHED_OPTIMIZERS
-from dbviz.scores.tables import frame_rows
-from dbviz.sealed import write_whole
 from dbviz.spec import Optimizer
 
 

@@ -18,14 +18,16 @@ import tyro
 from torch.profiler import ProfilerActivity, profile
 
 from dbviz import scores
-from dbviz.console import file_name, output_directory, print_table, say
-from dbviz.images import DeviceBatches, ImageSet
-from dbviz.options import TrainingOptions
-from dbviz.regions import draw_planes, sample
-from dbviz.results import write_result
+from dbviz.cli.job import fit_wanted, wanted
+from dbviz.cli.options import TrainingOptions
+from dbviz.core.paths import file_name, output_directory
+from dbviz.core.results import write_result
+from dbviz.core.terminal import print_table, say
+from dbviz.data import DeviceBatches, ImageSet
+from dbviz.label_maps import sample
+from dbviz.planes import draw_planes
 from dbviz.spec import RunSpec
 from dbviz.training import train
-from dbviz.wanted import fit_wanted, wanted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,12 +18,12 @@ import torch
 import tyro
 
 import dbviz
-from dbviz.console import print_table, say
-from dbviz.regions.calibration import calibrated
-from dbviz.regions.grid import Grid
-from dbviz.regions.predictor import label, plain_predictor
-from dbviz.regions.refinement import refined
-from dbviz.results import write_result
+from dbviz.core.results import write_result
+from dbviz.core.terminal import print_table, say
+from dbviz.label_maps.calibration import calibrated
+from dbviz.label_maps.grid import Grid
+from dbviz.label_maps.predictor import label, plain_predictor
+from dbviz.label_maps.refinement import refined
 from dbviz.scores.fragmentation import fragments
 from dbviz.training.evaluation import evaluating
 

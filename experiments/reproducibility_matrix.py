@@ -2,7 +2,7 @@
 
 Published: .86 to .87 within wide ResNets, .83 resnet18, .82 densenet121, .79 vgg19, .75 vit, .69 fcnet, .67
 mlp_mixer; .44 to .47 between fcnet and any other. Five runs of each, 500 triplets of test images, 100 epochs. The
-values are kept in `dbviz.scores.published` and stand beside ours in the tables.
+values are kept in `dbviz.reports.published` and stand beside ours in the tables.
 
     python experiments/reproducibility_matrix.py --preset quick --arch resnet18 vit fcnet --seeds 0-2
 """
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 
-from dbviz.comparison import compare, print_summary
-from dbviz.console import run_command
-from dbviz.options import ComparisonOptions
+from dbviz.cli.comparison import compare, print_summary
+from dbviz.cli.console import run_command
+from dbviz.cli.options import ComparisonOptions
 
 _ALL = ("wideresnet28_30", "wideresnet28_20", "wideresnet28_10", "resnet18", "densenet121", "vgg19", "vit", "mlp_mixer")
 

@@ -16,12 +16,14 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 
-from dbviz.audit_sources import SourcesOptions, measured_sources
-from dbviz.console import file_name, print_table, run_command, say
+from dbviz.cli.audit.sources import SourcesOptions, measured_sources
+from dbviz.cli.console import run_command
+from dbviz.core.files import write_whole
+from dbviz.core.paths import file_name
+from dbviz.core.terminal import print_table, say
+from dbviz.reports.published import PUBLISHED_SOURCES
+from dbviz.reports.tables import frame_rows
 from dbviz.scores import Estimate, SourceAnalysis, nearly_full
-from dbviz.scores.published import PUBLISHED_SOURCES
-from dbviz.scores.tables import frame_rows
-from dbviz.sealed import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)

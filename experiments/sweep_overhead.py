@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 import tyro
 
-from dbviz.console import print_table
+from dbviz.core.results import write_result
+from dbviz.core.terminal import print_table
+from dbviz.data import Images, shapes
 from dbviz.executors import Executor, Finished, InProcess, Pool
 from dbviz.executors.ray_cluster import RayCluster
-from dbviz.images import Images, shapes
-from dbviz.results import write_result
-from dbviz.runs import make_specs
+from dbviz.runs.specs import make_specs
 from dbviz.spec import RunSpec
 from dbviz.sweeps import Study, perform, run_sweep
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 
-from dbviz.comparison import compare, print_summary
-from dbviz.console import run_command
-from dbviz.options import ComparisonOptions
+from dbviz.cli.comparison import compare, print_summary
+from dbviz.cli.console import run_command
+from dbviz.cli.options import ComparisonOptions
 from dbviz.spec import Mode
 
 

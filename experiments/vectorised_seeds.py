@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from dbviz.benchmarks.measuring import steady_seconds
-from dbviz.console import print_table, say
+from dbviz.core.results import write_result
+from dbviz.core.terminal import print_table, say
 from dbviz.models import build
-from dbviz.results import write_result
 from dbviz.training import choose_device
 
 

@@ -1,10 +1,12 @@
 """Shared fixtures; array shapes named in annotations are checked while the tests run."""
 
+import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Before torch is imported, here and in the processes that tests start: two threads beside another busy process wait for
 # each other and make the suite many times slower.
@@ -14,14 +16,17 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from jaxtyping import install_import_hook
 
 # before the first import of a dbviz module that names shapes
 _hook = install_import_hook("dbviz", "beartype.beartype")
 
-from dbviz import trainings  # noqa: E402
-from dbviz.images import Images, ImageSet, datasets, shapes  # noqa: E402
-from dbviz.sweeps import measure  # noqa: E402
+from dbviz.data import Images, ImageSet, datasets, shapes  # noqa: E402
+from dbviz.runs import task  # noqa: E402
+from dbviz.runs.specs import make_specs  # noqa: E402
+from dbviz.spec import RunSpec  # noqa: E402
+from dbviz.sweeps import Study, measuring  # noqa: E402
 
 mpl.use("agg")
 
@@ -44,8 +49,8 @@ def small_images() -> Images:
 def few_images(small_images: Images, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The built-in dataset is made smaller, images that tasks keep in memory are forgotten, and figures are closed."""
     monkeypatch.setitem(datasets.DATASETS, "shapes", lambda _: small_images)
-    trainings._images.cache_clear()
-    measure._shared.cache_clear()
+    task._images.cache_clear()
+    measuring._shared.cache_clear()
     yield
     plt.close("all")
 
@@ -74,3 +79,62 @@ def cifar10_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("cifar10")
     subprocess.run([sys.executable, str(unpack), str(place)], check=True)
     return place
+
+
+CPU = torch.device("cpu")
+
+SUICIDAL = """
+import os, signal
+from pathlib import Path
+import torch
+from torch import nn
+
+HOME, ONCE = Path({home!r}), Path({once!r})
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.head = nn.Linear(3072, num_classes)
+
+    def forward(self, x):
+        if self.training and list(HOME.glob("*/resume.safetensors")) and not ONCE.exists():
+            ONCE.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.head(x.flatten(1))
+"""
+
+
+@pytest.fixture
+def study(small_images: Images, tmp_path: Path) -> Study:
+    return Study(
+        dataset=small_images.name,
+        images=small_images,
+        home=tmp_path / "home",
+        device="cpu",
+        triplets=3,
+        resolution=6,
+    )
+
+
+@pytest.fixture
+def make(small_images: Images) -> Callable[..., list[RunSpec]]:
+    """Specs of random features, tiny unless something else is said."""
+
+    def specs(arch: str = "random_features", seeds: tuple[int, ...] = (0, 1), **changes: Any) -> list[RunSpec]:
+        changes = {"train_size": 32, "width": 8} | changes
+        return make_specs([arch], seeds, images=small_images, preset="quick", device=CPU, **changes)
+
+    return specs
+
+
+@pytest.fixture
+def killed_once(make, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[RunSpec, Path]:
+    """The run of a network whose process is killed in its second epoch, and the file that is there once it was."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    once = tmp_path / "killed"
+    text = SUICIDAL.format(home=str(study.home), once=str(once))
+    (tmp_path / "net_that_is_killed.py").write_text(text)
+    sys.modules.pop("net_that_is_killed", None)  # that of an earlier test would kill this process
+    importlib.invalidate_caches()
+    (spec,) = make("net_that_is_killed:Net", seeds=(0,), width=None, epochs=3)
+    return spec, once

@@ -2,10 +2,10 @@
 
 from dbviz.audits.determinism import DeterminismAudit, Varied, determinism
 from dbviz.audits.initialisation import InitAudit, audit_initialisation, initial_fingerprint
-from dbviz.audits.loader import LoaderAudit, LoaderFault, audit_loader
+from dbviz.audits.loaders import LoaderAudit, LoaderFault, audit_loader
+from dbviz.audits.recording import Difference
 from dbviz.audits.settings import Settings
 from dbviz.audits.sources import PERTURBATIONS, SOURCES, STREAMS, SourcesDesign, sources_design
-from dbviz.audits.trace import Difference
 
 __all__ = [
     "PERTURBATIONS",

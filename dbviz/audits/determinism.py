@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dbviz.audits.loader import LoaderAudit, audit_loader
+from dbviz.audits.loaders import LoaderAudit, audit_loader
 from dbviz.audits.nondeterministic import Used, used
+from dbviz.audits.recording import Difference, first_difference
 from dbviz.audits.settings import SETTINGS, Settings, check_settings, missing_for, varied
-from dbviz.audits.subject import Outcome, Source, Subject, few_steps, logits_of
-from dbviz.audits.trace import Difference, first_difference
-from dbviz.errors import InputError
+from dbviz.audits.training_setup import Outcome, Source, Subject, few_steps, logits_of
+from dbviz.core.errors import InputError
 from dbviz.spec import Recipe, Setting
-from dbviz.training.objective import Objective
+from dbviz.training.objectives import Objective
 from dbviz.training.random_forward import random_part
 
 __all__ = ["DeterminismAudit", "Varied", "audit_determinism", "determinism", "estimate_seconds"]

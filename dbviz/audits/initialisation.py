@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from dbviz.core.files import digest
+from dbviz.core.streams import torch_seeded
 from dbviz.models.initialize import initialize
-from dbviz.sealed import digest
-from dbviz.streams import torch_seeded
 from dbviz.training.random_forward import described
 
 __all__ = ["InitAudit", "Matched", "Way", "audit_initialisation", "initial_fingerprint"]
@@ -39,7 +39,7 @@ class Way:
 
     parameters: tuple[Matched, ...]
     fingerprints: tuple[str, str]
-    """Digests of all initial weights and buffers; see `dbviz.sealed.digest`."""
+    """Digests of all initial weights and buffers; see `dbviz.core.files.digest`."""
     first_unequal: str | None
     """The first parameter of one name and shape that begins with other values."""
     cause: str | None

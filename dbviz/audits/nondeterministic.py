@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dbviz.audits.trace import Event
+from dbviz.audits.recording import Event
 
 __all__ = ["DOCUMENTED", "Documented", "Used", "used"]
 

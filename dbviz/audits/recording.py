@@ -1,13 +1,10 @@
-"""Every operation of a training with the module in which it ran, forward and backward, and a digest of its results.
-
-Digests are kept, never tensors, so memory stays bounded. An operation that only looks at another tensor's memory, or
-that gives memory nothing was written to, has no result of its own and is left out.
-"""
+"""What a training did, as digests in the order in which it happened: tensors, and the operations between them."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +12,75 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
-from dbviz.audits.trace import Event
-from dbviz.digests import digest_of_all, tensor_digest
+from dbviz.core.digests import digest_of_all, tensor_digest
 from dbviz.training.random_forward import described
 
-__all__ = ["Recorder"]
+__all__ = [
+    "Difference",
+    "Event",
+    "Recorder",
+    "first_difference",
+]
+
+Kind = Literal["tensor", "operation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A tensor that was seen or computed."""
+
+    step: int
+    """Counted from 1; 0 is before the first."""
+    kind: Kind
+    what: str
+    """`loss`, `gradient of 0.weight`; of an operation its name, such as `aten.convolution.default`."""
+    where: str
+    """Of an operation: where it ran, such as `forward of layers.3 (Dropout)`; else empty."""
+    digest: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Where two trainings part for the first time."""
+
+    step: int
+    """Counted from 1; 0 is before the first."""
+    tensor: str
+    """The first that is watched and differs: a batch, the loss, a gradient, a weight or a buffer."""
+    operation: str | None
+    """The first operation in call order whose result differs; None where none was seen to."""
+    where: str | None
+    """In which module and pass it ran."""
+
+    def __str__(self) -> str:
+        at = f"in step {self.step}" if self.step else "before the first step"
+        how = "" if self.operation is None else f"; the operation that differs is {self.operation} in the {self.where}"
+        return f"first difference {at}: {self.tensor}{how}"
+
+
+def first_difference(one: Sequence[Event], other: Sequence[Event]) -> Difference | None:
+    """Where two traces part; None if every tensor that both watched is equal to the bit."""
+    mine, theirs = ([event for event in trace if event.kind == "tensor"] for trace in (one, other))
+    parted = next((a for a, b in zip(mine, theirs, strict=False) if a != b), None)
+    if parted is None:
+        if len(mine) == len(theirs):
+            return None
+        parted = max(mine, theirs, key=len)[min(len(mine), len(theirs))]
+    cause = next((a for a, b in zip(one, other, strict=False) if a != b and a.kind == "operation"), None)
+    if cause is not None and _behind(cause, parted, one):
+        cause = None
+    return Difference(
+        step=parted.step,
+        tensor=parted.what,
+        operation=cause.what if cause else None,
+        where=cause.where if cause else None,
+    )
+
+
+def _behind(cause: Event, parted: Event, trace: Sequence[Event]) -> bool:
+    """Whether the operation came later than the tensor that it would explain."""
+    return next(event for event in trace if event is cause or event is parted) is parted
+
 
 _UNWRITTEN = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize_", "set_")
 _MARK = "dbviz.audits"

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.spec import Precision, Setting
 from dbviz.training.device import evaluation_batch, kernels
 

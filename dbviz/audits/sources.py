@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Int64
 
-from dbviz.errors import InputError, unknown_name
+from dbviz.core.errors import InputError, unknown_name
 from dbviz.scores.sources import Cell
 from dbviz.spec import RunSpec
 

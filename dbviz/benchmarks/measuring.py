@@ -1,14 +1,29 @@
-"""What a benchmark measures, and with what clock."""
+"""How benchmarks measure: results, clocks, peak memory, and the upper bound set by the bare network."""
 
 import math
+import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
-__all__ = ["Benchmark", "Growth", "Measured", "seconds_of", "steady_seconds"]
+from dbviz.label_maps.calibration import compiled, forms
+from dbviz.training.device import evaluation_batch
+from dbviz.training.evaluation import evaluating
+
+__all__ = [
+    "Benchmark",
+    "Growth",
+    "Measured",
+    "bare_forward",
+    "memory_growth",
+    "seconds_of",
+    "steady_seconds",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +86,40 @@ def steady_seconds(work: Callable[[], Any], device: torch.device, *, repeats: in
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def memory_growth(work: Callable[[], Any], device: torch.device) -> float:
+    """MiB that the work adds to what is in use before it: on CUDA of the device's memory, else of the process's peak.
+
+    The peak of a process never falls, so on a CPU only what exceeds everything before is seen: ask early.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    before = _peak()
+    work()
+    return _peak() - before
+
+
+def _peak() -> float:
+    """The process's largest resident size so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def bare_forward(
+    model: nn.Module, image_shape: tuple[int, int, int], device: torch.device, *, compile: bool
+) -> Measured:
+    """The fastest of the network's forms on one batch, without anything done to its logits."""
+    batch = torch.randn(evaluation_batch(device), *image_shape, device=device)
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    with evaluating(model):
+        ways = {"plain": model, **dict(forms(model, device, bf16=True))}
+        seconds = {how: steady_seconds(lambda f=f: f(batch), device) for how, f in ways.items()}
+        best = min(seconds, key=lambda how: seconds[how])
+        if compile and best != "plain":
+            forward = compiled(ways[best], device)
+            seconds[f"{best}, compiled"] = steady_seconds(lambda: forward(batch), device)
+    best = min(seconds, key=lambda how: seconds[how])
+    return Measured(way=f"bare forward pass ({best})", amount=len(batch), seconds=seconds[best])

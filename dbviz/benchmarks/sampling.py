@@ -9,16 +9,15 @@ import torch
 import xarray as xr
 from torch import nn
 
-from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, seconds_of
-from dbviz.benchmarks.memory import memory_growth
-from dbviz.benchmarks.roof import bare_forward
-from dbviz.benchmarks.usual import usual_labels
+from dbviz.benchmarks.baseline import usual_labels
+from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, bare_forward, memory_growth, seconds_of
+from dbviz.core.streams import numpy_stream
+from dbviz.label_maps import sample
+from dbviz.label_maps.grid import Grid
+from dbviz.label_maps.predictor import label, plain_predictor
 from dbviz.models import build
-from dbviz.regions import PlaneSet, sample
-from dbviz.regions.grid import Grid
-from dbviz.regions.predictor import label, plain_predictor
-from dbviz.store import Run
-from dbviz.streams import numpy_stream
+from dbviz.planes import PlaneSet
+from dbviz.runs import Run
 from dbviz.training.device import evaluation_batch, full_precision, kernels
 from dbviz.training.evaluation import evaluating
 

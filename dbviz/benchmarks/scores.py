@@ -6,12 +6,12 @@ import numpy as np
 import torch
 import xarray as xr
 
-from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, seconds_of
-from dbviz.benchmarks.roof import bare_forward
-from dbviz.benchmarks.usual import usual_labels
-from dbviz.regions import PlaneSet, sample
+from dbviz.benchmarks.baseline import usual_labels
+from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, bare_forward, seconds_of
+from dbviz.label_maps import sample
+from dbviz.planes import PlaneSet
+from dbviz.runs import Run
 from dbviz.scores import fragmentation, reproducibility_matrix
-from dbviz.store import Run
 
 __all__ = ["benchmark_scores"]
 

@@ -10,12 +10,12 @@ import torch
 
 from dbviz.benchmarks.measuring import Benchmark, Measured, seconds_of
 from dbviz.benchmarks.training import bare_step
-from dbviz.errors import RunsFailed
+from dbviz.core.errors import RunsFailed
+from dbviz.data import Images
 from dbviz.executors import Executor, InProcess, Pool, carry_out
-from dbviz.images import Images
+from dbviz.runs.store import find
+from dbviz.runs.task import Training
 from dbviz.spec import RunSpec
-from dbviz.store import find
-from dbviz.trainings import Training
 
 __all__ = ["benchmark_seeds"]
 

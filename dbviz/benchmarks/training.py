@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from dbviz.benchmarks.baseline import usual_training
 from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, seconds_of, steady_seconds
-from dbviz.benchmarks.usual import usual_training
-from dbviz.images import DeviceBatches, Images, ImageSet
+from dbviz.data import DeviceBatches, Images, ImageSet
 from dbviz.models import build
 from dbviz.spec import RunSpec
 from dbviz.training import train
 from dbviz.training.device import kernels
 from dbviz.training.loop import training_step
-from dbviz.training.objective import plain_objective
+from dbviz.training.objectives import plain_objective
 from dbviz.training.optimizers import make_optimizer
 
 __all__ = ["bare_step", "benchmark_training"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from dbviz.errors import TrainingDiverged
+from dbviz.core.errors import TrainingDiverged
 from dbviz.spec import RunSpec
 
 __all__ = ["WORKER_DIED", "Event", "Executor", "Failed", "Finished", "Retried", "Started", "Task", "attempt", "judged"]

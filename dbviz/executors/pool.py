@@ -16,7 +16,7 @@ from multiprocessing.context import SpawnProcess
 
 import torch
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, judged
 from dbviz.spec import RunSpec
 

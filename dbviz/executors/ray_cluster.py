@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, judged
 from dbviz.spec import RunSpec
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 from matplotlib.colors import to_rgb
 
-from dbviz.errors import unknown_name
+from dbviz.core.errors import unknown_name
 
 __all__ = ["PALETTES", "class_colours"]
 

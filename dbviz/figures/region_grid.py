@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.figures.legend import draw_legend
 from dbviz.figures.palette import class_colours
 from dbviz.figures.regions import RegionDisplay

@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.figures.legend import ANCHOR_STYLE, MARKERS, draw_legend, legend_rows
 from dbviz.figures.palette import class_colours
 from dbviz.scores.networks import networks

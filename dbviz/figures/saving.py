@@ -7,8 +7,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from dbviz.errors import unknown_name
-from dbviz.sealed import write_whole
+from dbviz.core.errors import unknown_name
+from dbviz.core.files import write_whole
 
 __all__ = ["FORMATS", "save_figure"]
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import nn
 
-from dbviz.errors import InputError, unknown_name
+from dbviz.core.errors import InputError, unknown_name
+from dbviz.core.streams import torch_seeded
 from dbviz.models.initialize import initialize
 from dbviz.models.registry import ARCHITECTURES
-from dbviz.streams import torch_seeded
 
 __all__ = [
     "arch_name",

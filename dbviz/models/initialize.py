@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dbviz.errors import InputError
-from dbviz.streams import torch_seeded, torch_stream
+from dbviz.core.errors import InputError
+from dbviz.core.streams import torch_seeded, torch_stream
 
 __all__ = ["initialize"]
 

@@ -8,7 +8,7 @@ difference between two runs says anything about the networks.
 import torch
 from torch import nn
 
-from dbviz.streams import numpy_stream
+from dbviz.core.streams import numpy_stream
 
 __all__ = ["NUDGE", "nudge"]
 

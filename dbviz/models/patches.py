@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 
 __all__ = ["PATCH", "Patches", "patch_count"]
 

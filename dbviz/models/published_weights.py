@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
+from dbviz.core.streams import torch_seeded
 from dbviz.models.build import construct, from_timm, torchvision_models
-from dbviz.streams import torch_seeded
 
 __all__ = ["published_weights"]
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.models.registry import register
 
 __all__ = ["RandomFeatures", "random_features"]

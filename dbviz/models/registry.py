@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import nn
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 
 __all__ = ["ARCHITECTURES", "Architecture", "register"]
 

@@ -8,7 +8,7 @@ from itertools import chain
 
 from torch import Tensor, nn
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 
 __all__ = ["NearestUpsample", "replace_nearest_upsampling"]
 

@@ -2,10 +2,9 @@
 
 from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, mean_agreement, pair_table
 from dbviz.scores.churn import churn, image_scores, jensen_shannon
-from dbviz.scores.convergence import convergence
-from dbviz.scores.errors import error_estimate
+from dbviz.scores.error_rate import error_estimate
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
-from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, fragments
+from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, convergence, fragmentation, fragments
 from dbviz.scores.luck import (
     Extreme,
     chance_correlation,
@@ -17,10 +16,8 @@ from dbviz.scores.luck import (
 )
 from dbviz.scores.margin import censored_share, image_margins, kaplan_meier_median, mean_margin, median_margin
 from dbviz.scores.networks import groups, networks, nudged
-from dbviz.scores.planner import Plan, plan
 from dbviz.scores.reproducibility import (
     chance_corrected,
-    fragmentation,
     instability_floor,
     jaccard_index,
     pairs_estimate,
@@ -28,9 +25,11 @@ from dbviz.scores.reproducibility import (
     reproducibility,
     reproducibility_matrix,
 )
+from dbviz.scores.sample_size import Plan, plan
 from dbviz.scores.seed_scan import SeedScan, scan_seeds
-from dbviz.scores.source_analysis import SourceAnalysis, analyse_sources
 from dbviz.scores.sources import (
+    SourceAnalysis,
+    analyse_sources,
     cell_name,
     disagreement_ratio,
     nearly_full,

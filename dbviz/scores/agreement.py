@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 
 __all__ = [
     "agreement",

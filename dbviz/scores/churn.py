@@ -8,7 +8,7 @@ from jaxtyping import Float, Float64, Int64
 from scipy.spatial.distance import jensenshannon
 from scipy.special import softmax
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate, means_estimate
 from dbviz.scores.reproducibility import pairs_estimate
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 
 __all__ = ["Estimate", "jackknife_estimate", "means_estimate"]
 

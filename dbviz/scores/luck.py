@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy import integrate, stats
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate
 
 __all__ = [

@@ -23,10 +23,10 @@ import xarray as xr
 from jaxtyping import Bool, Float, Float64, Int64
 from scipy import stats
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
+from dbviz.core.streams import numpy_stream
 from dbviz.scores.estimate import Estimate, jackknife_estimate
 from dbviz.scores.networks import groups
-from dbviz.streams import numpy_stream
 
 __all__ = ["censored_share", "image_margins", "kaplan_meier_median", "mean_margin", "median_margin"]
 
@@ -76,7 +76,7 @@ def mean_margin(
     """For each network the restricted mean margin, E[min(margin, largest distance)], over images and runs.
 
     Args:
-        measured: from `dbviz.regions.measure_margins`; the `triplets` of the estimates count its images.
+        measured: from `dbviz.margins.measure_margins`; the `triplets` of the estimates count its images.
         chosen: which images count, (image,) or (model, image): `measured.correct`, or those whose training label was
             altered; by default all.
 
@@ -156,7 +156,7 @@ def _note(runs: int, more: str = "") -> str:
 def _parts(measured: xr.Dataset, chosen: np.ndarray | xr.DataArray | None) -> dict[str, _Margins]:
     """The margins of each architecture, after checks."""
     if "margin" not in measured or "maximum" not in measured.attrs:
-        raise InputError("no margins given: give what dbviz.regions.measure_margins returns")
+        raise InputError("no margins given: give what dbviz.margins.measure_margins returns")
     margin, crossed = measured.margin.values, measured.crossed.values
     counts = _checked_choice(chosen, margin.shape[:2])
     if len(without := np.flatnonzero(~counts.any(axis=1))):

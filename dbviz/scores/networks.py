@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool
 
-from dbviz.naming import network_names
 from dbviz.spec import RunSpec
+from dbviz.spec.names import network_names
 
 __all__ = ["groups", "networks", "nudged"]
 

@@ -1,4 +1,4 @@
-"""Reproducibility and fragmentation of label maps, each with its interval over triplets and runs."""
+"""Reproducibility of label maps, with its interval over triplets and runs."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,15 +7,13 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float64
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores.agreement import chance_table, inside_triangle, jaccard_table, pair_table
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
-from dbviz.scores.fragmentation import fragments
 from dbviz.scores.networks import groups, nudged
 
 __all__ = [
     "chance_corrected",
-    "fragmentation",
     "instability_floor",
     "jaccard_index",
     "pairs_estimate",
@@ -125,21 +123,6 @@ def instability_floor(maps: xr.Dataset, *, inside: bool = False, level: float = 
             ones, others = np.array(siblings).T
             found[name] = means_estimate(differing[ones, others], level=level, bounds=(0.0, 1.0))
     return found
-
-
-def fragmentation(
-    maps: xr.Dataset, *, connectivity: int = 8, minimum_area: int = 1, level: float = 0.95
-) -> dict[str, Estimate]:
-    """For each network the mean number of fragments of a plane, over runs and planes (Somepalli et al. 2022, 5).
-
-    Raises:
-        InputError: fewer than two planes.
-    """
-    counts = fragments(maps.labels.values, connectivity, minimum_area=minimum_area).astype(float)
-    return {
-        name: means_estimate(counts[runs], level=level, bounds=(0.0, float("inf")))
-        for name, runs in groups(maps).items()
-    }
 
 
 def plane_agreement(maps: xr.Dataset) -> dict[str, Float64[np.ndarray, " plane"]]:

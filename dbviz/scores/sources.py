@@ -17,18 +17,27 @@ of points on planes, on which two runs differ is a variance, and its ratios are 
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, UInt8
 from scipy import stats
 
-from dbviz.errors import InputError
-from dbviz.scores.estimate import Estimate, jackknife_estimate
+from dbviz.core.errors import InputError
+from dbviz.scores.agreement import pair_table
+from dbviz.scores.churn import churn_table, grouped
+from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
+from dbviz.scores.fragmentation import fragments
+from dbviz.scores.reproducibility import pairs_estimate
+from dbviz.scores.spread import standard_deviation
 
 __all__ = [
     "NEARLY_FULL",
+    "QUANTITIES",
     "Cell",
+    "SourceAnalysis",
+    "analyse_sources",
     "cell_name",
     "disagreement_ratio",
     "nearly_full",
@@ -154,3 +163,62 @@ def runs_to_tell(level: float = 0.95) -> int:
 def _mean_of_pairs(table: np.ndarray, runs: np.ndarray, groups: np.ndarray) -> float:
     block = table[np.ix_(runs, runs, groups)].mean(axis=2)
     return float(block[~np.eye(len(runs), dtype=bool)].mean())
+
+
+QUANTITIES = ("test accuracy", "predictions", "regions")
+"""What is decomposed: the variance of the accuracy, and disagreement on test images and on points of planes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceAnalysis:
+    """The numbers of a factorial design over sources of randomness."""
+
+    scores: dict[str, dict[str, Estimate]]
+    """By the name of the score, and in it by the cell's."""
+    shares: dict[str, dict[str, dict[str, Estimate]]]
+    """By quantity, then `total` and `first-order`, then source; see `dbviz.scores.sources`."""
+
+
+def analyse_sources(
+    predictions: Int64[np.ndarray, "run n"],
+    labels: Int64[np.ndarray, " n"],
+    label_maps: UInt8[np.ndarray, "run plane row column"],
+    cells: Mapping[Cell, Int64[np.ndarray, " some"]],
+) -> SourceAnalysis:
+    """Spread, churn, reproducibility and fragments of each cell's runs, and the shares of variance.
+
+    Args:
+        predictions: the class that each run gives to each test image.
+        labels: the images' own.
+        label_maps: of the same runs, on the same planes.
+        cells: which runs belong to each cell.
+
+    Raises:
+        InputError: a cell of fewer than two runs; fewer than two images or planes.
+    """
+    if few := [cell_name(cell) for cell, runs in cells.items() if len(runs) < 2]:
+        raise InputError(f"cell {few[0]!r} has fewer than two runs: two at least show how runs spread")
+    right = (predictions == labels).astype(float)
+    accuracies = right.mean(axis=1)
+    churned, agreed = churn_table(predictions), pair_table(label_maps)
+    counts = fragments(label_maps).astype(float)
+    images, planes = len(labels), label_maps.shape[1]
+    named = {cell_name(cell): runs for cell, runs in cells.items()}
+    scores = {
+        "test accuracy": {n: means_estimate(grouped(right[runs]), bounds=(0.0, 1.0)) for n, runs in named.items()},
+        "sd of test accuracy, %": {
+            n: standard_deviation(100 * accuracies[runs], images=images) for n, runs in named.items()
+        },
+        "churn": {n: pairs_estimate(churned, [runs]) for n, runs in named.items()},
+        "reproducibility": {n: pairs_estimate(agreed, [runs]) for n, runs in named.items()},
+        "fragments of a plane": {n: means_estimate(counts[runs], bounds=(0.0, np.inf)) for n, runs in named.items()},
+        "sd of fragments": {
+            n: standard_deviation(counts[runs].mean(axis=1), images=planes) for n, runs in named.items()
+        },
+    }
+    shares = {
+        "test accuracy": source_shares(cells, lambda one, other: variance_ratio(accuracies[one], accuracies[other])),
+        "predictions": source_shares(cells, lambda one, other: disagreement_ratio(churned, one, other)),
+        "regions": source_shares(cells, lambda one, other: disagreement_ratio(1 - agreed, one, other)),
+    }
+    return SourceAnalysis(scores=scores, shares=shares)

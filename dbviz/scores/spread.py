@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy import stats
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate
 
 __all__ = ["distribution_deviation", "distribution_variance", "standard_deviation"]

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate
+from dbviz.scores.fragmentation import fragmentation
 from dbviz.scores.networks import nudged
 from dbviz.scores.reproducibility import (
     chance_corrected,
-    fragmentation,
     instability_floor,
     jaccard_index,
     reproducibility_matrix,

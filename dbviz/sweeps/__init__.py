@@ -1,12 +1,10 @@
 """Sweeps: a grid of independent runs, done by an executor, measured alike, and scored as curves."""
 
 from dbviz.sweeps.curves import SCORES, Curve, Point, curves_of, threshold
-from dbviz.sweeps.grid import Axis, check_networks, crossed, grid, parse_axis, parse_counts
-from dbviz.sweeps.measure import measured, perform
-from dbviz.sweeps.report import curve_rows, sweep_fields
+from dbviz.sweeps.grid import Axis, check_networks, crossed, default_widths, grid, parse_axis, parse_counts
+from dbviz.sweeps.measuring import measured, perform
 from dbviz.sweeps.study import Study
 from dbviz.sweeps.sweep import estimate_sweep, missing, run_sweep
-from dbviz.sweeps.widths import default_widths
 
 __all__ = [
     "SCORES",
@@ -16,7 +14,6 @@ __all__ = [
     "Study",
     "check_networks",
     "crossed",
-    "curve_rows",
     "curves_of",
     "default_widths",
     "estimate_sweep",
@@ -27,6 +24,5 @@ __all__ = [
     "parse_counts",
     "perform",
     "run_sweep",
-    "sweep_fields",
     "threshold",
 ]

@@ -8,13 +8,13 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float64
 
-from dbviz.errors import InputError
-from dbviz.images import Images
-from dbviz.regions.margins import DISTANCES
-from dbviz.runs import training_images
+from dbviz.core.errors import InputError
+from dbviz.data import Images
+from dbviz.margins.measuring import DISTANCES
+from dbviz.runs.training_run import training_images
 from dbviz.scores import Estimate, error_estimate, fragmentation, median_margin, reproducibility
 from dbviz.spec import LabelNoise, RunSpec
-from dbviz.sweeps.measure import Measured, measured
+from dbviz.sweeps.measuring import Measured, measured
 from dbviz.sweeps.members import Member, by_curve, by_place, field_along, members_of
 from dbviz.sweeps.study import Study
 

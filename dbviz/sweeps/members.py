@@ -5,10 +5,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dbviz.errors import InputError
-from dbviz.naming import network_names
+from dbviz.core.errors import InputError
 from dbviz.spec import RunSpec, Seeds
-from dbviz.sweeps.measure import is_measured
+from dbviz.spec.names import network_names
+from dbviz.sweeps.measuring import is_measured
 from dbviz.sweeps.study import Study
 
 __all__ = ["Member", "by_curve", "by_place", "field_along", "members_of"]

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dbviz.errors import InputError
-from dbviz.images import Images, load_images
-from dbviz.regions.plane import check_grid
+from dbviz.core.errors import InputError
+from dbviz.data import Images, load_images
+from dbviz.planes.plane import check_grid
 from dbviz.spec import RunSpec
 
 __all__ = ["Study"]

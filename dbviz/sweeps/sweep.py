@@ -7,9 +7,9 @@ import torch
 
 from dbviz.executors import Event, Executor, Failed, carry_out
 from dbviz.models.build import construct
-from dbviz.runs import estimate_seconds
+from dbviz.runs.fitting import estimate_seconds
 from dbviz.spec import RunSpec
-from dbviz.sweeps.measure import is_measured, perform, seconds_to_measure
+from dbviz.sweeps.measuring import is_measured, perform, seconds_to_measure
 from dbviz.sweeps.study import Study
 from dbviz.training import choose_device
 

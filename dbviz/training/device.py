@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from dbviz.errors import InputError, unknown_name
+from dbviz.core.errors import InputError, unknown_name
 from dbviz.spec import Precision
 
 __all__ = ["choose_device", "default_precision", "evaluation_batch", "full_precision", "kernels"]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from dbviz.images.arrays import ImageSet
+from dbviz.data.arrays import ImageSet
 from dbviz.spec import Precision
 from dbviz.training.device import evaluation_batch
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from dbviz.errors import InputError, TrainingDiverged
-from dbviz.images.arrays import ImageSet
+from dbviz.core.errors import InputError, TrainingDiverged
+from dbviz.data.arrays import ImageSet
 from dbviz.training.device import evaluation_batch
 from dbviz.training.evaluation import evaluating
 from dbviz.training.loop import Checkpoint, EpochMetrics

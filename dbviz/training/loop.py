@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dbviz.errors import TrainingDiverged
-from dbviz.images.batches import Batches
+from dbviz.core.errors import TrainingDiverged
+from dbviz.core.streams import numpy_stream, torch_seeded
+from dbviz.data.device_batches import Batches
 from dbviz.spec import Recipe, Seeds
-from dbviz.streams import numpy_stream, torch_seeded
 from dbviz.training.device import kernels
-from dbviz.training.objective import Objective, plain_objective
-from dbviz.training.optimizers import learning_rate, make_optimizer
-from dbviz.training.sam import ascended
+from dbviz.training.objectives import Objective, plain_objective
+from dbviz.training.optimizers import ascended, learning_rate, make_optimizer
 
 __all__ = ["Checkpoint", "EpochMetrics", "train"]
 

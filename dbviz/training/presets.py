@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dbviz.errors import unknown_name
+from dbviz.core.errors import unknown_name
 from dbviz.spec import Optimizer, Precision, Recipe, RunSpec, Seeds
 
 __all__ = ["PRESETS", "Preset", "preset_spec"]

@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dbviz.digests import digest_of_all
-from dbviz.errors import InputError
+from dbviz.core.digests import digest_of_all
+from dbviz.core.errors import InputError
 from dbviz.training.evaluation import evaluating
 
 __all__ = ["check_forward_repeats", "random_part"]

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from dbviz import runs
 from dbviz.models import ARCHITECTURES
+from dbviz.runs import fitting
 
 TRAIN = """
 import sys
 from pathlib import Path
 import torch
-from dbviz.images import DeviceBatches, shapes
+from dbviz.data import DeviceBatches, shapes
 from dbviz.models import ARCHITECTURES, build
 from dbviz.spec import Recipe, Seeds
 from dbviz.sealed import digest, load_tensors, save_tensors
@@ -39,7 +39,7 @@ for arch, known in ARCHITECTURES.items():
 
 def started(place: Path, how: str, hash_seed: int) -> subprocess.Popen:
     place.mkdir(exist_ok=True)
-    package = str(Path(runs.__file__).parents[1])
+    package = str(Path(fitting.__file__).parents[2])
     own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": package, "PYTHONHASHSEED": str(hash_seed)}
     command = [sys.executable, "-c", TRAIN, str(place), how]
     return subprocess.Popen(command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from matplotlib.colors import to_rgb
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.figures import RegionDisplay, class_colours
 
 NAMES = ("ant", "bee", "cat", "dog")

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
+from dbviz.data import shapes
 from dbviz.figures import class_colours, plot_region_grid
-from dbviz.images import shapes
-from dbviz.regions import draw_planes, sample
+from dbviz.label_maps import sample
+from dbviz.planes import draw_planes
 
 
 def constant(label: int):

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.figures import FORMATS, RegionDisplay, save_figure
 
 

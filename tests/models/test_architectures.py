@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.models import ARCHITECTURES, build
 from dbviz.models.densenet import Bottleneck
 from dbviz.models.mlp_mixer import MixerBlock

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.models import ARCHITECTURES, build, definition_of
 from dbviz.models.build import arch_name, construct
 from dbviz.training.presets import PRESETS

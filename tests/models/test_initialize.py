@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.models import ARCHITECTURES, build, initialize
 from dbviz.models.build import construct
 

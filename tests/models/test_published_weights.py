@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import save_file
 
 from dbviz import fit
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
+from dbviz.core.files import load_tensors
 from dbviz.models import build, definition_of, published_weights
 from dbviz.models.build import construct
-from dbviz.sealed import load_tensors
 
 timm = pytest.importorskip("timm")
 SHAPE = (3, 32, 32)

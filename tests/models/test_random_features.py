@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.models import build
 from dbviz.models.build import construct
 

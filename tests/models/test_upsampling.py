@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.models import NearestUpsample, replace_nearest_upsampling
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores import agreement, mean_agreement
 
 pairs = arrays.array_shapes(min_dims=1, max_dims=3, max_side=6).flatmap(

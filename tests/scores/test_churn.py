@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores import churn, image_scores, jensen_shannon
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dbviz.errors import InputError
-from dbviz.regions import PlaneSet, sample
+from dbviz.core.errors import InputError
+from dbviz.label_maps import sample
+from dbviz.planes import PlaneSet
 from dbviz.scores import convergence
-from dbviz.scores.convergence import coarser
+from dbviz.scores.fragmentation import coarser
 
 
 def maps_of(labels, archs: list[str]) -> xr.Dataset:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores import boundary_length, class_areas, class_skips, fragments
 
 shapes = hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9)

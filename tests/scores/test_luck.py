@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores import (
     chance_correlation,
     distribution_variance,

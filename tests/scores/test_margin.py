@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores import censored_share, image_margins, kaplan_meier_median, mean_margin, median_margin
 from dbviz.scores.margin import _random_groups
 

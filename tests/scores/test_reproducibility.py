@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
+from dbviz.reports.published import PUBLISHED, published
+from dbviz.reports.tables import matrix_csv, matrix_frame, matrix_latex
 from dbviz.scores import (
     agreement,
     fragmentation,
@@ -18,8 +20,6 @@ from dbviz.scores import (
     reproducibility,
     reproducibility_matrix,
 )
-from dbviz.scores.published import PUBLISHED, published
-from dbviz.scores.tables import matrix_csv, matrix_frame, matrix_latex
 
 stacks = hnp.arrays(np.uint8, (3, 2, 3, 4), elements=st.integers(0, 3))
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from dbviz.reports.published import published_spread
+from dbviz.reports.seed_scan import scan_fields, scan_rows
 from dbviz.scores import scan_seeds
-from dbviz.scores.published import published_spread
-from dbviz.scores.seed_scan import scan_fields, scan_rows
 
 
 def scan(runs: int = 5):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores import (
     Estimate,
     analyse_sources,

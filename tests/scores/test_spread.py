@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.scores import distribution_deviation, distribution_variance, standard_deviation
 
 TRUE = 0.01

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from helpers import maps_of, spec
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from test_networks import maps_of, spec
 
 from dbviz.scores import chance_corrected, jaccard, jaccard_index, kappa, pairs_estimate, plane_agreement
 from dbviz.scores.agreement import chance_table, jaccard_table, pair_table

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.training import choose_device, default_precision
 from dbviz.training.device import full_precision, kernels
 

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbviz import fit, runs, store
-from dbviz.errors import InputError, TrainingDiverged
+from dbviz import fit
+from dbviz.core.errors import InputError, TrainingDiverged
+from dbviz.runs import fitting, store, training_run
 from dbviz.spec import Recipe, RunSpec, Seeds
 from dbviz.training.least_squares import least_norm_solution, least_squares
 from dbviz.training.optimizers import make_optimizer
@@ -79,7 +80,7 @@ def fitted(images, home, **changes):
 def test_a_run_is_stored_found_and_loaded_like_any_other(small_images, tmp_path, monkeypatch):
     runs_ = fitted(small_images, tmp_path, seeds=(0, 1))
     assert len({run.fingerprint for run in runs_}) == 2
-    monkeypatch.setattr(runs, "least_squares", None)
+    monkeypatch.setattr(training_run, "least_squares", None)
     assert fitted(small_images, tmp_path, seeds=(0, 1)) == runs_
     model, inputs = runs_[0].model(), small_images.test.normalized(list(range(64)))
     with torch.no_grad():
@@ -132,9 +133,9 @@ def test_labels_of_a_file_are_kept_with_the_runs(small_images, tmp_path):
     assert kept is not None
     assert kept[0].tolist() == given_labels[:64].tolist()
     assert kept[1].all()
-    assert runs.training_images(run.spec, small_images, tmp_path).labels.tolist() == kept[0].tolist()
+    assert training_run.training_images(run.spec, small_images, tmp_path).labels.tolist() == kept[0].tolist()
     with pytest.raises(InputError, match="does not exist"):
-        runs.training_images(run.spec, small_images, tmp_path / "elsewhere")
+        training_run.training_images(run.spec, small_images, tmp_path / "elsewhere")
 
 
 def test_only_a_linear_head_on_fixed_features_can_be_solved_for(small_images):
@@ -162,6 +163,6 @@ def test_a_nudge_is_refused_where_no_beginning_matters():
 
 def test_the_time_of_a_solution_is_estimated(small_images, tmp_path):
     (run,) = fitted(small_images, tmp_path)
-    (seconds,) = runs.estimate_seconds([run.spec], small_images, CPU).values()
+    (seconds,) = fitting.estimate_seconds([run.spec], small_images, CPU).values()
     assert 0 < seconds < 60
     assert store.find(run.spec, tmp_path) == run

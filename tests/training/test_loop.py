@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dbviz.errors import TrainingDiverged
-from dbviz.images import DeviceBatches, Images
+from dbviz.core.errors import TrainingDiverged
+from dbviz.core.files import digest, load_tensors, save_tensors
+from dbviz.data import DeviceBatches, Images
 from dbviz.models import ARCHITECTURES, build
-from dbviz.sealed import digest, load_tensors, save_tensors
 from dbviz.spec import Recipe, Seeds
 from dbviz.training import Checkpoint, train
 

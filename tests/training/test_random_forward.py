@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dbviz.errors import InputError
+from dbviz.core.errors import InputError
 from dbviz.models import ARCHITECTURES, build
 from dbviz.training.random_forward import check_forward_repeats, random_part
 

@@ -1,0 +1,1 @@
+"""The commands: options, the job that they describe, and one file a command."""

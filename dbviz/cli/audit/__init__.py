@@ -1,0 +1,33 @@
+"""The command `audit`: is a training the same twice; do definitions begin alike; where does the spread come from."""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
+
+import tyro
+
+from dbviz.cli.audit.determinism import DeterminismOptions, audit_determinism
+from dbviz.cli.audit.init import InitOptions, audit_init
+from dbviz.cli.audit.sources import SourcesOptions, audit_sources
+from dbviz.cli.console import run_command
+
+__all__ = ["main"]
+
+_AUDITS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
+    "determinism": (DeterminismOptions, audit_determinism),
+    "init": (InitOptions, audit_init),
+    "sources": (SourcesOptions, audit_sources),
+}
+"""Every audit by name: its options and what does it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; its exit status."""
+    named: list[Any] = [Annotated[made, tyro.conf.subcommand(name)] for name, (made, _) in _AUDITS.items()]
+    return run_command("python -m dbviz.audit", reduce(or_, named), _audit, argv)
+
+
+def _audit(options: Any) -> None:
+    (audit,) = (audit for made, audit in _AUDITS.values() if made is type(options))
+    audit(options)

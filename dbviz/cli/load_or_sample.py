@@ -1,0 +1,56 @@
+"""Label maps that an earlier, equal call has left behind, or that are sampled now and left for the next."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from dbviz.core.paths import file_name
+from dbviz.core.terminal import say
+from dbviz.label_maps import sample, save
+from dbviz.label_maps.files import load_if_equal
+from dbviz.label_maps.sampling import cost, provenance, short_identity
+from dbviz.planes import PlaneSet
+
+__all__ = ["kept_maps"]
+
+
+def kept_maps(
+    models: Mapping[str, Any],
+    planes: PlaneSet,
+    out: Path,
+    name_parts: Sequence[str],
+    *,
+    resolution: int,
+    margin: float,
+    confidence: bool = False,
+    refine: bool = False,
+    device: str = "auto",
+) -> tuple[xr.Dataset, Path]:
+    """The label maps of `models` on `planes`, and their file in `out`: `name_parts` and what stands for their source.
+
+    Args:
+        models: as for `dbviz.sample`, by name.
+
+    Raises:
+        InputError: as `dbviz.sample`.
+    """
+    source = provenance(models, planes, resolution, margin)
+    path = out / f"{file_name([*name_parts, short_identity(source)])}.nc"
+    found = load_if_equal(path, source, confidence=confidence)
+    if found is not None and (refine or _every_point(found)):
+        say(f"Label maps of the same networks on the same planes found in {path}: not sampled again.")
+        return found, path
+    where = "one plane" if len(planes) == 1 else f"{len(planes)} planes"
+    say(f"Sampling {len(models)} networks on {where} of {resolution} x {resolution} points.")
+    grid = {"resolution": resolution, "margin": margin, "confidence": confidence, "refine": refine}
+    maps = sample(models, planes, **grid, device=device, progress=True)
+    say(f"Sampled: {cost(maps)}.")
+    save(maps, path)
+    return maps, path
+
+
+def _every_point(maps: xr.Dataset) -> bool:
+    """Whether no label was inferred from those of its neighbours."""
+    return bool((maps.evaluated >= maps.sizes["row"] * maps.sizes["column"]).all())

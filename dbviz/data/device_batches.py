@@ -1,0 +1,106 @@
+"""Training batches made on the device: the whole set lies there as uint8, and no worker process is needed.
+
+Order and augmentation come from separate streams, keyed by epoch and, for augmentation, drawn for each image of the
+set rather than each place in the batch: with another order seed an image is still cropped and mirrored the same.
+
+Axes: n images of the set, b images of a batch, c channels, h rows, w columns.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float32, Int64, UInt8
+from torch import Tensor
+
+from dbviz.core.streams import numpy_stream
+from dbviz.data.arrays import ImageSet
+from dbviz.spec import Recipe, Seeds
+
+__all__ = ["Batches", "DeviceBatches", "crop_and_flip", "epoch_order"]
+
+Batch = tuple[Tensor, Tensor]
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """What a training loop reads: epochs of (images (b, c, h, w), labels (b,)) on the device."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of epoch `number`, counted from 0; the same ones at every call."""
+        ...
+
+
+def epoch_order(seed: int, number: int, count: int) -> Int64[np.ndarray, " n"]:
+    """The order of `count` images in epoch `number`."""
+    return numpy_stream(seed, "order", number).permutation(count)
+
+
+@dataclass(frozen=True)
+class DeviceBatches:
+    """An image set on the device, shuffled, augmented and normalised there."""
+
+    pixels: UInt8[Tensor, "n c h w"]
+    labels: Int64[Tensor, " n"]
+    scale: Float32[Tensor, "1 c 1 1"]
+    shift: Float32[Tensor, "1 c 1 1"]
+    recipe: Recipe
+    seeds: Seeds
+
+    @classmethod
+    def of(cls, images: ImageSet, recipe: Recipe, seeds: Seeds, device: torch.device) -> "DeviceBatches":
+        mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (images.mean, images.std))
+        return cls(
+            pixels=torch.from_numpy(images.pixels).to(device),
+            labels=torch.from_numpy(images.labels).to(device),
+            scale=1 / (255 * std),
+            shift=-mean / std,
+            recipe=recipe,
+            seeds=seeds,
+        )
+
+    def __len__(self) -> int:
+        return -(-len(self.pixels) // self.recipe.batch_size)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        count, device = len(self.pixels), self.pixels.device
+        order = torch.from_numpy(epoch_order(self.seeds.order, number, count)).to(device)
+        augment = self._augmentation(number)
+        for chosen in order.split(self.recipe.batch_size):
+            pixels = augment(chosen)
+            images = torch.addcmul(self.shift, pixels.float(), self.scale)
+            yield images.contiguous(memory_format=torch.channels_last), self.labels[chosen]
+
+    def _augmentation(self, number: int) -> Callable[[Tensor], Tensor]:
+        """A function from indices to their augmented pixels in epoch `number`."""
+        if self.recipe.augmentation == "none":
+            return lambda chosen: self.pixels[chosen]
+        count, _, side, _ = self.pixels.shape
+        padding, device = side // 8, self.pixels.device
+        rng = numpy_stream(self.seeds.augment, "crop and flip", number)
+        shifts = torch.from_numpy(rng.integers(0, 2 * padding + 1, (count, 2))).to(device)
+        flips = torch.from_numpy(rng.random(count) < 0.5).to(device)
+        return lambda chosen: crop_and_flip(self.pixels[chosen], shifts[chosen], flips[chosen], padding)
+
+
+def crop_and_flip(
+    pixels: UInt8[Tensor, "b c h w"], shifts: Int64[Tensor, "b 2"], flips: Bool[Tensor, " b"], padding: int
+) -> UInt8[Tensor, "b c h w"]:
+    """Each image padded with black, cut out at its own (row, column) shift in [0, 2 padding], and mirrored or not.
+
+    A shift of (padding, padding) leaves an image where it was.
+    """
+    b, c, h, w = pixels.shape
+    padded = F.pad(pixels, [padding] * 4)
+    rows = shifts[:, 0, None] + torch.arange(h, device=pixels.device)
+    columns = torch.arange(w, device=pixels.device).expand(b, w)
+    columns = shifts[:, 1, None] + torch.where(flips[:, None], w - 1 - columns, columns)
+    places = rows[:, :, None] * (w + 2 * padding) + columns[:, None, :]
+    return padded.flatten(2).gather(2, places.view(b, 1, h * w).expand(b, c, h * w)).view(b, c, h, w)

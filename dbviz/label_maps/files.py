@@ -1,0 +1,126 @@
+"""Label maps in one compressed, self-describing netCDF file, checked on reading."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from dbviz.core.errors import InputError
+from dbviz.core.files import write_whole
+from dbviz.label_maps.provenance import combined_environments
+from dbviz.label_maps.sampling import FORMAT
+
+__all__ = ["combine", "load", "load_if_equal", "save"]
+
+_BY_MODEL = ("specs", "weights", "evaluation")
+"""Attributes that hold a JSON object with an entry a model."""
+_VARIABLES = {"labels": ("model", "plane", "row", "column"), "evaluated": ("model", "plane")}
+
+
+def save(maps: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Writes label maps to `path`, whole or not at all; returns the path.
+
+    The digest of the file stands behind its end, where netCDF readers do not look.
+
+    Raises:
+        OSError: the place cannot be written to.
+    """
+    path = Path(path)
+    compression = {"zlib": True, "complevel": 5, "shuffle": True}
+    encoding = {name: compression for name in ("labels", "confidence") if name in maps}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".maps-", dir=path.parent) as place:
+        maps.to_netcdf(Path(place) / "maps.nc", engine="h5netcdf", encoding=encoding)
+        content = (Path(place) / "maps.nc").read_bytes()
+    write_whole(path, content + _seal(content))
+    return path
+
+
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Reads label maps back, all in memory.
+
+    Raises:
+        InputError: the file is absent, truncated, damaged, of a newer format, or holds no label maps.
+    """
+    path = Path(path)
+    try:
+        whole = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from None
+    content = whole[:-_SEAL_LENGTH]
+    if whole[-_SEAL_LENGTH:] != _seal(content):  # checked first, so that a damaged file never reaches the HDF5 library
+        raise InputError(
+            f"{path} is damaged, or not written by dbviz.label_maps.save: get a whole copy or sample again"
+        )
+    with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as file:
+        maps = file.load()
+    maps.attrs = {name: v.item() if isinstance(v, np.generic) else v for name, v in maps.attrs.items()}
+    version = maps.attrs.get("format")
+    if not isinstance(version, int) or any(name not in maps or maps[name].dims != d for name, d in _VARIABLES.items()):
+        raise InputError(f"{path} holds no label maps: {', '.join(_VARIABLES)} or the format is missing")
+    if version > FORMAT:
+        raise InputError(f"{path} is of format {version}, this dbviz reads up to {FORMAT}: install a newer dbviz")
+    return maps
+
+
+def combine(maps: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Label maps of several files as one, models behind each other.
+
+    Raises:
+        InputError: the files differ in dataset, classes, planes or grid, or hold the same model twice.
+    """
+    first = maps[0]
+    for number, other in enumerate(maps[1:], 2):
+        for name in ("dataset", "split", "class_names", "planes", "resolution", "margin"):
+            if first.attrs.get(name) != other.attrs.get(name):
+                shown = [_short(m.attrs.get(name)) for m in (first, other)]
+                raise InputError(
+                    f"file 1 and file {number} differ in {name} ({shown[0]} and {shown[1]}): "
+                    "score maps of the same planes, sampled alike"
+                )
+    names = [str(name) for one in maps for name in one.model.values]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"model {repeated[0]} is in two of the files: give each model once")
+    merged = {
+        name: json.dumps({k: v for m in maps for k, v in json.loads(m.attrs.get(name, "{}")).items()})
+        for name in _BY_MODEL
+    }
+    together = xr.concat(
+        list(maps), dim="model", data_vars="minimal", coords="minimal", compat="override", join="override"
+    )
+    return together.assign_attrs(first.attrs | merged | {"environments": combined_environments(maps)})
+
+
+def load_if_equal(path: Path, wanted: dict[str, Any], *, confidence: bool) -> xr.Dataset | None:
+    """The label maps at `path` if they are whole and have the provenance `wanted`, else None.
+
+    Maps of a plain function are never equal to any: what it computes cannot be known beforehand.
+    """
+    try:
+        maps = load(path)
+    except InputError:
+        return None
+    known = None not in json.loads(wanted["weights"]).values()
+    equal = all(maps.attrs.get(name) == value for name, value in wanted.items())
+    return maps if known and equal and (not confidence or "confidence" in maps) else None
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _seal(content: bytes) -> bytes:
+    return b"dbviz sha256 " + hashlib.sha256(content).hexdigest().encode()
+
+
+_SEAL_LENGTH = len(_seal(b""))

@@ -1,0 +1,26 @@
+"""What to compute: everything that determines a training run, as frozen values with an identity; names of networks.
+
+Nothing here imports torch, so a command can parse and check its arguments before the heavy libraries load.
+"""
+
+from dbviz.spec.label_noise import LabelNoise, NoiseKind
+from dbviz.spec.names import network_names
+from dbviz.spec.recipe import MODES, OPTIMIZERS, Mode, Optimizer, Precision, Recipe
+from dbviz.spec.run_spec import RunSpec
+from dbviz.spec.seeds import Seeds
+from dbviz.spec.settings import Setting
+
+__all__ = [
+    "MODES",
+    "OPTIMIZERS",
+    "LabelNoise",
+    "Mode",
+    "NoiseKind",
+    "Optimizer",
+    "Precision",
+    "Recipe",
+    "RunSpec",
+    "Seeds",
+    "Setting",
+    "network_names",
+]

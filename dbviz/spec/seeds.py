@@ -1,0 +1,42 @@
+"""The seeds of a training run, one for each separate stream of randomness."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from dbviz.spec.fields import require
+
+__all__ = ["Seeds"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """One seed for each separate stream of randomness in a training run."""
+
+    init: int = 0
+    """Initial weights, a stream a parameter."""
+    order: int = 0
+    """The order of the training images, a stream an epoch."""
+    augment: int = 0
+    """Crops, flips and dropout, a stream an epoch."""
+    nudge: int | None = None
+    """Chooses one initial weight that is multiplied by 1.001 (Summers & Dinneen 2021); None leaves all as they are."""
+    noise: int = 0
+    """Which training images are mislabelled, and as what: the same in every run unless it is set."""
+    repeat: int = 0
+    """Draws nothing: tells apart trainings of one spec whose kernels do not give the same bits every time."""
+
+    def __post_init__(self) -> None:
+        for name, seed in dataclasses.asdict(self).items():
+            require(seed is None or seed >= 0, f"seeds.{name}", seed, "a whole number of at least 0")
+
+    @classmethod
+    def all(cls, seed: int) -> "Seeds":
+        """The same seed for init, order and augment, as `--seeds` sets them."""
+        return cls(init=seed, order=seed, augment=seed)
+
+    def __str__(self) -> str:
+        one = self.init == self.order == self.augment
+        text = str(self.init) if one else f"{self.init}.{self.order}.{self.augment}"
+        text = text if self.nudge is None else f"{text}-nudge{self.nudge}"
+        text = f"{text}-noise{self.noise}" if self.noise else text
+        return f"{text}-repeat{self.repeat}" if self.repeat else text

@@ -1,0 +1,166 @@
+"""What a training step minimises: the batch as the mode makes it, and the loss on it.
+
+Modes: plain cross-entropy, mixup (Zhang et al. 2018), CutMix (Yun et al. 2019), adversarial training by projected
+gradient descent (Madry et al. 2018), distillation from a teacher (Hinton et al. 2015).
+
+Axes: b images, c channels, h rows, w columns, k classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float32, Int64
+from torch import Tensor, nn
+
+from dbviz.core.errors import InputError
+from dbviz.data import ImageSet
+from dbviz.spec import Recipe
+
+__all__ = [
+    "Attack",
+    "Objective",
+    "cutmix",
+    "make_objective",
+    "mixup",
+    "plain_objective",
+    "soft_loss",
+]
+
+Mixed = tuple[Float32[Tensor, "b c h w"], Float32[Tensor, "b k"]]
+
+
+def mixup(
+    images: Float32[Tensor, "b c h w"], labels: Int64[Tensor, " b"], classes: int, rng: np.random.Generator
+) -> Mixed:
+    """l x + (1 - l) x', and the same of the one-hot labels; one l ~ Beta(1, 1) a batch, x' the batch shuffled."""
+    share, order = float(rng.beta(1.0, 1.0)), _order(len(images), rng, images.device)
+    targets = F.one_hot(labels, classes).float()
+    return share * images + (1 - share) * images[order], share * targets + (1 - share) * targets[order]
+
+
+def cutmix(
+    images: Float32[Tensor, "b c h w"], labels: Int64[Tensor, " b"], classes: int, rng: np.random.Generator
+) -> Mixed:
+    """A rectangle of each image replaced by that of another; labels mixed by the area that is left.
+
+    The rectangle has the image's proportions and, before it is cut at the border, the share 1 - l of its area,
+    l ~ Beta(1, 1); its centre is uniform. One rectangle a batch, as published.
+    """
+    share, order = float(rng.beta(1.0, 1.0)), _order(len(images), rng, images.device)
+    h, w = images.shape[2:]
+    side = np.sqrt(1 - share)
+    row, column = int(rng.integers(h)), int(rng.integers(w))
+    top, bottom = (int(np.clip(row + sign * int(h * side) // 2, 0, h)) for sign in (-1, 1))
+    left, right = (int(np.clip(column + sign * int(w * side) // 2, 0, w)) for sign in (-1, 1))
+    mixed = images.clone()
+    mixed[:, :, top:bottom, left:right] = images[order, :, top:bottom, left:right]
+    kept = 1 - (bottom - top) * (right - left) / (h * w)
+    targets = F.one_hot(labels, classes).float()
+    return mixed, kept * targets + (1 - kept) * targets[order]
+
+
+def _order(count: int, rng: np.random.Generator, device: torch.device) -> Int64[Tensor, " b"]:
+    return torch.from_numpy(rng.permutation(count)).to(device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack:
+    """An L-infinity attack in pixel units, for images normalised by `mean` and `std`."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    radius: float = 8 / 255
+    step: float = 2 / 255
+    steps: int = 10
+
+    def __call__(
+        self,
+        model: nn.Module,
+        images: Float32[Tensor, "b c h w"],
+        labels: Int64[Tensor, " b"],
+        rng: np.random.Generator,
+    ) -> Float32[Tensor, "b c h w"]:
+        """The attacked images: from a uniform start in the box, `steps` steps along the sign of the gradient.
+
+        Each step is cut back to the box and to pixel values in [0, 1]. The model is attacked in evaluation mode, and is
+        in training mode again afterwards.
+        """
+        mean, std = (torch.tensor(v, device=images.device).view(1, -1, 1, 1) for v in (self.mean, self.std))
+        low = torch.maximum(images - self.radius / std, (0 - mean) / std)
+        high = torch.minimum(images + self.radius / std, (1 - mean) / std)
+        start = torch.from_numpy(2 * rng.random(tuple(images.shape), dtype=np.float32) - 1).to(images.device)
+        moved = torch.clamp(images + start * self.radius / std, low, high)
+        model.eval()
+        for _ in range(self.steps):
+            moved.requires_grad_(True)
+            (gradient,) = torch.autograd.grad(F.cross_entropy(model(moved).float(), labels), moved)
+            moved = torch.clamp(moved.detach() + gradient.sign() * self.step / std, low, high)
+        model.train()
+        return moved.detach()
+
+
+def soft_loss(
+    logits: Float32[Tensor, "b k"], teacher_logits: Float32[Tensor, "b k"], temperature: float
+) -> Float32[Tensor, ""]:
+    """T^2 KL(softmax(teacher / T) || softmax(student / T)), the mean over images.
+
+    The factor keeps the gradient's size equal at every temperature.
+    """
+    student = F.log_softmax(logits / temperature, dim=1)
+    teacher = F.log_softmax(teacher_logits / temperature, dim=1)
+    return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+Prepared = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One mode of training."""
+
+    prepare: Callable[[nn.Module, Tensor, Tensor, np.random.Generator], Prepared]
+    """From the model, a batch (b, c, h, w), its labels (b,) and a generator: the images to show, and the targets."""
+    loss: Callable[[Tensor, Tensor], Tensor]
+    """From logits (b, k) and the targets."""
+
+
+def make_objective(recipe: Recipe, images: ImageSet, teacher: nn.Module | None = None) -> Objective:
+    """The objective of a recipe's mode.
+
+    Args:
+        teacher: what distillation learns from, in evaluation mode.
+
+    Raises:
+        InputError: a distillation has no teacher, or another mode has one.
+    """
+    distils = recipe.mode in ("distil-soft", "distil-hard")
+    if distils != (teacher is not None):
+        said = f"mode {recipe.mode} " + ("needs a teacher" if distils else "learns from no teacher, but one is given")
+        raise InputError(f"{said}: a teacher goes with the modes distil-soft and distil-hard")
+    plain = plain_objective(recipe)
+    if recipe.mode in ("mixup", "cutmix"):
+        mix = partial({"mixup": mixup, "cutmix": cutmix}[recipe.mode], classes=len(images.class_names))
+        return Objective(lambda _, x, y, rng: mix(x, y, rng=rng), plain.loss)
+    if recipe.mode == "adversarial":
+        attack = Attack(mean=images.mean, std=images.std)
+        return Objective(lambda model, x, y, rng: (attack(model, x, y, rng), y), plain.loss)
+    if teacher is not None and recipe.mode == "distil-soft":
+        soft = partial(soft_loss, temperature=recipe.temperature)
+        return Objective(lambda _, x, __, ___: (x, _said_by(teacher, x)), soft)
+    if teacher is not None:
+        return Objective(lambda _, x, __, ___: (x, _said_by(teacher, x).argmax(1)), plain.loss)
+    return plain
+
+
+def plain_objective(recipe: Recipe) -> Objective:
+    """Cross-entropy of the images as they come."""
+    return Objective(lambda _, x, y, __: (x, y), partial(F.cross_entropy, label_smoothing=recipe.label_smoothing))
+
+
+def _said_by(teacher: nn.Module, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        return teacher(images).float()

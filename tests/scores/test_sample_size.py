@@ -1,0 +1,51 @@
+"""The planner: its half-widths are those of the estimates, and what it plans is enough and no more."""
+
+import numpy as np
+import pytest
+
+from dbviz.core.errors import InputError
+from dbviz.scores import Estimate, jackknife_estimate, plan
+from dbviz.scores.sample_size import expected_half_width
+
+
+def pilot(run_variance: float, triplet_variance: float) -> Estimate:
+    return Estimate(
+        value=0.8,
+        low=0.7,
+        high=0.9,
+        triplets=50,
+        runs=(4,),
+        run_variance=run_variance,
+        triplet_variance=triplet_variance,
+    )
+
+
+def test_the_pilots_own_size_gives_back_its_half_width():
+    values = np.random.default_rng(0).random((4, 30))
+    found = jackknife_estimate(lambda runs, t: float(values[np.ix_(runs[0], t)].mean()), (4,), 30, fewest_runs=1)
+    assert expected_half_width(found, 4, 30) == pytest.approx(found.half_width)
+
+
+def test_a_plan_is_enough_and_one_triplet_less_is_not():
+    found = plan(pilot(1e-4, 4e-4), 0.03)
+    assert found.half_width <= 0.03
+    assert expected_half_width(pilot(1e-4, 4e-4), found.runs, found.triplets - 1) > 0.03
+
+
+def test_where_triplets_vary_alone_their_number_follows_from_the_normal_quantile():
+    # variance of one triplet: 50 * 4e-4 = .02; (1.96 / .01)^2 * .02 = 768
+    assert plan(pilot(0.0, 4e-4), 0.01, runs=5).triplets == pytest.approx(768, abs=4)
+
+
+def test_what_cannot_be_reached_is_said():
+    with pytest.raises(InputError, match="cannot be reached with 3 runs"):
+        plan(pilot(1e-2, 1e-4), 0.01, runs=3)
+    with pytest.raises(InputError, match="at least three"):
+        plan(pilot(float("nan"), 1e-4), 0.01)
+    with pytest.raises(InputError, match="above 0"):
+        plan(pilot(1e-4, 1e-4), 0.0)
+
+
+def test_the_variance_over_runs_falls_as_their_number_grows():
+    # four times the pilot's four runs: 1e-4 / 4; Student, 15 degrees of freedom: 2.1314495
+    assert expected_half_width(pilot(1e-4, 0.0), 16, 50) == pytest.approx(2.1314495 * 0.005)
