@@ -9,6 +9,8 @@ The public names below load on first use, so that `import dbviz` and `--help` ne
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from dbviz.core.deprecation import renamed_module
+
 if TYPE_CHECKING:
     from dbviz import audits, data, executors, figures, label_maps, margins, models, planes, runs, scores, sweeps
     from dbviz import training as training
@@ -98,7 +100,29 @@ __all__ = [
 ]
 
 
+_RENAMED = {
+    "images": {
+        "dbviz.data": (
+            *("Batches", "DATASETS", "DeviceBatches", "ImageSet", "Images", "LoaderBatches", "SeededSampler"),
+            *("labels_digest", "load_images", "mislabelled", "noisy_labels", "parse_noise", "read_labels"),
+            *("seeded_loader", "shapes"),
+        ),
+        "dbviz.planes": ("check_triplets", "draw_triplets"),
+    },
+    "regions": {
+        "dbviz.planes": ("Plane", "PlaneSet", "draw_planes"),
+        "dbviz.label_maps": ("combine", "environment_differences", "load", "sample", "save"),
+        "dbviz.margins": ("measure_margins",),
+    },
+}
+"""Packages of dbviz 0.1, and where their public names are now."""
+for _old, _homes in _RENAMED.items():
+    renamed_module(f"dbviz.{_old}", {name: home for home, names in _homes.items() for name in names})
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        return importlib.import_module(f"dbviz.{name}")
     if name in _PACKAGES:
         return importlib.import_module(f"dbviz.{name}")
     if name in _MODULES:

@@ -37,7 +37,7 @@ class Options(ComparisonOptions):
 
 
 def main(options: Options) -> None:
-    compared = compare("decision_regions", options, resolution=options.resolution, margin=0.5, refine=True)
+    compared = compare("decision_regions", options, resolution=options.resolution, padding=0.5, refine=True)
     maps, planes, path = compared.maps, compared.planes, compared.path
 
     agreement = plane_agreement(maps)

@@ -20,7 +20,7 @@ from dbviz.cli.comparison import sample_compared
 from dbviz.cli.console import run_command
 from dbviz.cli.job import fit_wanted, wanted
 from dbviz.cli.options import ComparisonOptions
-from dbviz.core.files import write_whole
+from dbviz.core.files import atomic_write
 from dbviz.core.paths import output_directory
 from dbviz.core.results import write_result
 from dbviz.core.terminal import print_table, say_written
@@ -76,7 +76,7 @@ def report(found: dict[str, dict[str, Estimate]], stem: Path) -> None:
     values = {student: {t: estimate_fields(e) for t, e in row.items()} for student, row in found.items()}
     numbers = write_result(Path(f"{stem}.json"), {"agreement_with_teacher": values})
     table = Path(f"{stem}.csv")
-    write_whole(table, frame.to_csv(index_label="student").encode())
+    atomic_write(table, frame.to_csv(index_label="student").encode())
     figure = draw(found, Path(f"{stem}.pdf"))
     say_written([numbers, table, figure])
 

@@ -42,7 +42,7 @@ class Options:
     preset: Literal["quick", "standard", "paper"] = "quick"
     dataset: str = "cifar10"
     resolution: int = 200
-    margin: float = 0.5
+    padding: float = 0.5
     home: Path | None = None
     out: Path = Path("experiments/results/double_descent")
 
@@ -77,7 +77,7 @@ def main(options: Options) -> None:
     columns = [f"k = {k}" for k in options.widths]
     for level in options.label_noise:
         runs = [fitted[level, k] for k in options.widths]
-        maps = dbviz.sample(runs, planes, resolution=options.resolution, margin=options.margin, progress=True)
+        maps = dbviz.sample(runs, planes, resolution=options.resolution, padding=options.padding, progress=True)
         stem = options.out / f"regions-{options.arch}-{options.preset}-noise{level:g}"
         rows = row_names(level, max(options.label_noise))
         title = f"{options.arch} of width k on {options.dataset}, label noise {level:g}"

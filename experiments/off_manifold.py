@@ -20,7 +20,7 @@ from dbviz.cli.comparison import sample_compared
 from dbviz.cli.console import run_command
 from dbviz.cli.job import fit_wanted, wanted
 from dbviz.cli.options import ComparisonOptions
-from dbviz.core.files import write_whole
+from dbviz.core.files import atomic_write
 from dbviz.core.paths import output_directory
 from dbviz.core.results import write_result
 from dbviz.core.terminal import print_table, say_written
@@ -81,7 +81,7 @@ def main(options: Options) -> None:
     written.append(save_figure(side_by_side(drawn), Path(f"{stem}.png")))
     written.append(write_result(Path(f"{stem}.json"), {"by_kind": numbers}, device=asked.device))
     written.append(Path(f"{stem}.csv"))
-    write_whole(written[-1], frame.to_csv(index_label="planes: score").encode())
+    atomic_write(written[-1], frame.to_csv(index_label="planes: score").encode())
     say_written(written)
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from dbviz.cli.comparison import compare
 from dbviz.cli.console import run_command
 from dbviz.cli.options import ComparisonOptions
-from dbviz.core.files import write_whole
+from dbviz.core.files import atomic_write
 from dbviz.core.terminal import print_table
 from dbviz.reports.published import PUBLISHED_OPTIMIZERS
 from dbviz.reports.tables import frame_rows
@@ -42,7 +42,7 @@ def main(options: Options) -> None:
     table = beside_published(options, summary)
     on = f"{compared.asked.images.name}, {len(compared.planes)} planes"
     print_table(f"Optimizers, {on}", ["", *table.columns], frame_rows(table))
-    write_whole(Path(f"{compared.path.with_suffix('')}-table.csv"), table.to_csv().encode())
+    atomic_write(Path(f"{compared.path.with_suffix('')}-table.csv"), table.to_csv().encode())
     compared.write(summary)
 
 

@@ -25,7 +25,7 @@ from dbviz.label_maps.grid import Grid
 from dbviz.label_maps.predictor import label, plain_predictor
 from dbviz.label_maps.refinement import refined
 from dbviz.scores.fragmentation import fragments
-from dbviz.training.evaluation import evaluating
+from dbviz.training.evaluation import eval_mode
 
 CAUTIONS = (0.0, 0.1, 0.25, 0.5, 1.0)
 
@@ -37,7 +37,7 @@ class Options:
     arch: tuple[str, ...] = ("resnet18", "vit", "fcnet")
     triplets: int = 2
     resolution: int = 160
-    margin: float = 0.5
+    padding: float = 0.5
     noise: float = 0.2
     """Share of wrong labels that the last network, a narrow resnet18, is trained on."""
     home: Path = Path("runs")
@@ -99,9 +99,9 @@ def errors(run: dbviz.Run, planes: dbviz.PlaneSet, options: Options) -> dict[str
 def dense_logits(run: dbviz.Run, planes: dbviz.PlaneSet, options: Options) -> np.ndarray:
     """(point, class), in which every largest logit is that of plain fp32."""
     cpu = torch.device("cpu")
-    grid = Grid.of(planes.planes, [plane.axes(options.resolution, options.margin) for plane in planes], cpu)
+    grid = Grid.of(planes.planes, [plane.axes(options.resolution, options.padding) for plane in planes], cpu)
     network, points = run.model(), np.arange(grid.planes * grid.points)
-    with evaluating(network):
+    with eval_mode(network):
         sample = np.sort(np.random.default_rng(0).choice(points, 512, replace=False))
         predictor = calibrated(plain_predictor(run.spec.name, network, cpu), grid.images(sample), len(points))
         parts = np.array_split(points, -(-len(points) // 1024))

@@ -18,7 +18,7 @@ import pandas as pd
 
 from dbviz.cli.audit.sources import SourcesOptions, measured_sources
 from dbviz.cli.console import run_command
-from dbviz.core.files import write_whole
+from dbviz.core.files import atomic_write
 from dbviz.core.paths import file_name
 from dbviz.core.terminal import print_table, say
 from dbviz.reports.published import PUBLISHED_SOURCES
@@ -38,7 +38,7 @@ def main(options: Options) -> None:
     table = beside_published(found)
     print_table("Beside the published", ["", *table.columns], frame_rows(table))
     path = options.out / f"{file_name(['sources', options.dataset, options.arch[0], 'published'])}.csv"
-    write_whole(path, table.to_csv().encode())
+    atomic_write(path, table.to_csv().encode())
     say(f"Written:\n  {path}")
 
 

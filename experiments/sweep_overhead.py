@@ -26,7 +26,7 @@ from dbviz.executors import Executor, Finished, InProcess, Pool
 from dbviz.executors.ray_cluster import RayCluster
 from dbviz.runs.specs import make_specs
 from dbviz.spec import RunSpec
-from dbviz.sweeps import Study, perform, run_sweep
+from dbviz.sweeps import Study, run_sweep, train_and_measure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def timed(executor: Executor, specs: list[RunSpec], study: Study) -> tuple[float
     began = time.perf_counter()
     ends = [
         time.perf_counter()
-        for event in executor.run(specs, partial(perform, study=study))
+        for event in executor.run(specs, partial(train_and_measure, study=study))
         if isinstance(event, Finished)
     ]
     return ends[0] - began, (ends[-1] - ends[0]) / (len(ends) - 1)

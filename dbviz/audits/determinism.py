@@ -12,7 +12,7 @@ from dbviz.audits.loaders import LoaderAudit, audit_loader
 from dbviz.audits.nondeterministic import Used, used
 from dbviz.audits.recording import Difference, first_difference
 from dbviz.audits.settings import SETTINGS, Settings, check_settings, missing_for, varied
-from dbviz.audits.training_setup import Outcome, Source, Subject, few_steps, logits_of
+from dbviz.audits.training_setup import Outcome, Source, TrainingSetup, logits_of, train_steps
 from dbviz.core.errors import InputError
 from dbviz.spec import Recipe, Setting
 from dbviz.training.objectives import Objective
@@ -102,7 +102,7 @@ def determinism(
     Raises:
         InputError: `steps` is below 1, there are fewer batches, or this machine lacks what a setting asked for needs.
     """
-    subject = Subject(
+    subject = TrainingSetup(
         make_model=make_model,
         make_batches=make_batches,
         images=images,
@@ -115,7 +115,7 @@ def determinism(
 
 
 def audit_determinism(
-    subject: Subject,
+    subject: TrainingSetup,
     settings: Settings,
     *,
     vary: Sequence[Setting] | None = None,
@@ -129,7 +129,7 @@ def audit_determinism(
     outcomes = []
     for _ in range(2):
         advance("training with every operation noted")
-        outcomes.append(few_steps(subject, settings, operations=True))
+        outcomes.append(train_steps(subject, settings, operations=True))
     base, again = outcomes
     first = first_difference(base.trace, again.trace)
     found = [compared("nothing", "", "", base, again)]
@@ -148,12 +148,12 @@ def audit_determinism(
     )
 
 
-def estimate_seconds(subject: Subject, settings: Settings, vary: Sequence[Setting] | None = None) -> float:
+def estimate_seconds(subject: TrainingSetup, settings: Settings, vary: Sequence[Setting] | None = None) -> float:
     """Estimated time of an audit on this machine, from a step behind one that warms up."""
     one = replace(subject, steps=1)
-    few_steps(one, settings)
+    train_steps(one, settings)
     began = time.perf_counter()
-    few_steps(one, settings)
+    train_steps(one, settings)
     step = time.perf_counter() - began
     chosen = [
         setting for setting in (SETTINGS if vary is None else vary) if missing_for(setting, subject.device) is None
@@ -185,7 +185,7 @@ def compared(setting: str, before: str, after: str, one: Outcome, other: Outcome
 
 
 def _varied(
-    subject: Subject,
+    subject: TrainingSetup,
     settings: Settings,
     setting: Setting,
     base: Outcome,
@@ -200,12 +200,12 @@ def _varied(
         other = Outcome(model, base.trace, logits_of(model, subject, changed), ())
         return compared(SETTINGS[setting], before, after, base, other)
     if setting == "workers" and make_loader is not None:
-        base, other = (few_steps(_loaded(subject, make_loader, each.workers), each) for each in (settings, changed))
+        base, other = (train_steps(_loaded(subject, make_loader, each.workers), each) for each in (settings, changed))
         return compared(SETTINGS[setting], before, after, base, other)
-    return compared(SETTINGS[setting], before, after, base, few_steps(subject, changed))
+    return compared(SETTINGS[setting], before, after, base, train_steps(subject, changed))
 
 
-def _loaded(subject: Subject, make_loader: Callable[[int], Any], workers: int) -> Subject:
+def _loaded(subject: TrainingSetup, make_loader: Callable[[int], Any], workers: int) -> TrainingSetup:
     return replace(subject, make_batches=lambda: make_loader(workers))
 
 

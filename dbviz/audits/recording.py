@@ -112,7 +112,7 @@ class Recorder(TorchDispatchMode):
         """From here on what happens outside the network is the loss, and behind the backward pass the optimizer."""
         self._differentiated = self._outside = "loss"
 
-    def note(self, what: str, tensor: Tensor) -> None:
+    def record(self, what: str, tensor: Tensor) -> None:
         """Notes a tensor."""
         with self._unnoticed():
             self.events.append(Event(self.step, "tensor", what, "", tensor_digest(tensor)))
@@ -161,7 +161,7 @@ class Recorder(TorchDispatchMode):
 
     def _note_gradient(self, name: str, parameter: Tensor) -> None:
         if parameter.grad is not None:
-            self.note(f"gradient of {name}", parameter.grad)
+            self.record(f"gradient of {name}", parameter.grad)
 
     def _follow_modules(self) -> list[RemovableHandle]:
         handles: list[RemovableHandle] = []

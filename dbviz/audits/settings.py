@@ -13,7 +13,7 @@ import torch
 
 from dbviz.core.errors import InputError
 from dbviz.spec import Precision, Setting
-from dbviz.training.device import evaluation_batch, kernels
+from dbviz.training.device import deterministic_algorithms, evaluation_batch
 
 __all__ = ["SETTINGS", "Settings", "applied", "check_settings", "missing_for", "varied"]
 
@@ -122,7 +122,7 @@ def applied(settings: Settings) -> Iterator[None]:
     """Within the block torch computes under the settings; then all is put back."""
     kinds: list[Any] = [torch.backends.cudnn.conv, torch.backends.cuda.matmul]  # pyright: ignore[reportAttributeAccessIssue]
     before, threads = [kind.fp32_precision for kind in kinds], torch.get_num_threads()
-    with kernels(deterministic=settings.deterministic):  # puts back what is set here too
+    with deterministic_algorithms(settings.deterministic):  # puts back what is set here too
         torch.use_deterministic_algorithms(settings.deterministic, warn_only=settings.deterministic)
         torch.backends.cudnn.benchmark = settings.cudnn_benchmark
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU

@@ -20,12 +20,12 @@ from dbviz.data import Batches, DeviceBatches, Images
 from dbviz.models import build
 from dbviz.spec import Recipe, RunSpec
 from dbviz.training.device import evaluation_batch
-from dbviz.training.evaluation import evaluating
+from dbviz.training.evaluation import eval_mode
 from dbviz.training.loop import training_step
 from dbviz.training.objectives import Objective, make_objective, plain_objective
 from dbviz.training.optimizers import learning_rate, make_optimizer
 
-__all__ = ["Outcome", "Source", "Subject", "few_steps", "logits_of", "subject_of"]
+__all__ = ["Outcome", "Source", "TrainingSetup", "logits_of", "train_steps", "training_setup_of"]
 
 Batch = tuple[Tensor, Tensor]
 Source = Batches | Iterable[Batch]
@@ -33,7 +33,7 @@ _SAID_BY_TORCH = "does not have a deterministic implementation"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class TrainingSetup:
     """A training to be repeated."""
 
     make_model: Callable[[], nn.Module]
@@ -57,7 +57,7 @@ class Subject:
             raise InputError("a network that is solved in closed form takes no steps: audit one that is trained")
 
 
-def subject_of(
+def training_setup_of(
     spec: RunSpec,
     images: Images,
     device: torch.device,
@@ -65,7 +65,7 @@ def subject_of(
     steps: int,
     shown: int,
     teacher: nn.Module | None = None,
-) -> Subject:
+) -> TrainingSetup:
     """The first steps of a run, as `dbviz.fit` takes them.
 
     Args:
@@ -76,7 +76,7 @@ def subject_of(
     """
     recipe, train = spec.recipe, images.train.first(spec.train_size)
     few = train.first(min(len(train), max(1, steps) * recipe.batch_size))
-    return Subject(
+    return TrainingSetup(
         make_model=lambda: build(
             spec.arch, len(images.class_names), spec.width, spec.seeds.init, image_shape=images.image_shape
         ),
@@ -102,7 +102,7 @@ class Outcome:
     """Operations of which torch said, while it ran them, that they have no deterministic form."""
 
 
-def few_steps(subject: Subject, settings: Settings, *, operations: bool = False) -> Outcome:
+def train_steps(subject: TrainingSetup, settings: Settings, *, operations: bool = False) -> Outcome:
     """Trains the subject from its beginning, every global generator at the same place whenever this is called.
 
     Args:
@@ -113,29 +113,29 @@ def few_steps(subject: Subject, settings: Settings, *, operations: bool = False)
         model = subject.make_model().to(subject.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         recorder = Recorder(model, operations=operations and not settings.compiled)
         forward: Any = torch.compile(model) if settings.compiled else model
-        _note_state(recorder, "initial ")
+        _record_state(recorder, "initial ")
         with recorder.watching():
             _train(forward, subject, settings, recorder)
         logits = logits_of(model, subject, settings)
     return Outcome(model, recorder.events, logits, tuple(said))
 
 
-def logits_of(model: nn.Module, subject: Subject, settings: Settings) -> Float32[Tensor, "n k"]:
+def logits_of(model: nn.Module, subject: TrainingSetup, settings: Settings) -> Float32[Tensor, "n k"]:
     """What the model says of the subject's images in plain fp32, so many at once as the settings say."""
     size = settings.evaluation_batch or evaluation_batch(subject.device)
-    with evaluating(model):
+    with eval_mode(model):
         shown = (part.to(subject.device, memory_format=torch.channels_last) for part in subject.images.split(size))
         return torch.cat([model(part).float() for part in shown]).cpu()
 
 
-def _train(model: nn.Module, subject: Subject, settings: Settings, recorder: Recorder) -> None:
+def _train(model: nn.Module, subject: TrainingSetup, settings: Settings, recorder: Recorder) -> None:
     recipe = replace(subject.recipe, precision=settings.precision, deterministic=settings.deterministic)
     optimizer, objective = make_optimizer(model, recipe), subject.objective or plain_objective(recipe)
     rng, total = numpy_stream(0, "audit", "mode"), subject.of_steps or subject.steps
 
     def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
         loss = objective.loss(logits, targets)
-        recorder.note("loss", loss)
+        recorder.record("loss", loss)
         return loss
 
     model.train()
@@ -143,16 +143,16 @@ def _train(model: nn.Module, subject: Subject, settings: Settings, recorder: Rec
     for step in range(1, subject.steps + 1):
         recorder.begin_step(step)
         images, labels = next(batches)
-        recorder.note("input images", images)
-        recorder.note("labels", labels)
+        recorder.record("input images", images)
+        recorder.record("labels", labels)
         recorder.begin_loss()
         images, targets = objective.prepare(model, images, labels, rng)
         rate = learning_rate(recipe, min(step - 1, total), total)
         training_step(model, optimizer, loss_of, images, targets, recipe, rate)
-        _note_state(recorder)
+        _record_state(recorder)
 
 
-def _batches(subject: Subject) -> Iterator[Batch]:
+def _batches(subject: TrainingSetup) -> Iterator[Batch]:
     """The first batches, on the device; pass after pass over them where one is too short."""
     source = subject.make_batches()
     made = 0
@@ -169,11 +169,11 @@ def _batches(subject: Subject) -> Iterator[Batch]:
             raise InputError(f"there are only {made} batches for {subject.steps} steps: give more, or fewer --steps")
 
 
-def _note_state(recorder: Recorder, when: str = "") -> None:
+def _record_state(recorder: Recorder, when: str = "") -> None:
     for name, parameter in recorder.model.named_parameters():
-        recorder.note(f"{when}weight {name}", parameter)
+        recorder.record(f"{when}weight {name}", parameter)
     for name, buffer in recorder.model.named_buffers():
-        recorder.note(f"{when}buffer {name}", buffer)
+        recorder.record(f"{when}buffer {name}", buffer)
 
 
 class _collected(warnings.catch_warnings):

@@ -16,7 +16,7 @@ from dbviz.data import ImageSet
 from dbviz.planes import Plane
 from dbviz.spec import Recipe
 
-__all__ = ["AugmentedImages", "PointByPoint", "usual_labels", "usual_training"]
+__all__ = ["AugmentedImages", "PointByPoint", "baseline_labels", "baseline_training"]
 
 _BATCH, _WORKERS = 256, 2
 
@@ -24,9 +24,9 @@ _BATCH, _WORKERS = 256, 2
 class PointByPoint(Dataset):
     """One point of a plane at a time, computed on the CPU when it is asked for."""
 
-    def __init__(self, plane: Plane, resolution: int, margin: float) -> None:
+    def __init__(self, plane: Plane, resolution: int, padding: float) -> None:
         self.plane = plane
-        self.a, self.b = plane.axes(resolution, margin)
+        self.a, self.b = plane.axes(resolution, padding)
 
     def __len__(self) -> int:
         return len(self.a) * len(self.b)
@@ -36,14 +36,14 @@ class PointByPoint(Dataset):
         return self.plane.origin + float(self.a[column]) * self.plane.u + float(self.b[row]) * self.plane.v
 
 
-def usual_labels(
-    model: nn.Module, planes: Sequence[Plane], resolution: int, margin: float, points: int, device: torch.device
+def baseline_labels(
+    model: nn.Module, planes: Sequence[Plane], resolution: int, padding: float, points: int, device: torch.device
 ) -> list[int]:
     """The labels of the first `points` points of each plane."""
     labels: list[int] = []
     with torch.no_grad():
         for plane in planes:
-            chosen = Subset(PointByPoint(plane, resolution, margin), range(min(points, resolution**2)))
+            chosen = Subset(PointByPoint(plane, resolution, padding), range(min(points, resolution**2)))
             for batch in DataLoader(chosen, batch_size=_BATCH, num_workers=_WORKERS):
                 for row in model(batch.to(device)).cpu():
                     labels.append(int(row.argmax()))
@@ -76,7 +76,7 @@ class AugmentedImages(Dataset):
         return self.transform(pixels), int(self.images.labels[index])
 
 
-def usual_training(model: nn.Module, images: ImageSet, recipe: Recipe, device: torch.device) -> int:
+def baseline_training(model: nn.Module, images: ImageSet, recipe: Recipe, device: torch.device) -> int:
     """One epoch of SGD in fp32, the loss written down after each step; the number of images."""
     optimizer = torch.optim.SGD(
         model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay

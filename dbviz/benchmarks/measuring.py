@@ -13,7 +13,7 @@ from torch import nn
 
 from dbviz.label_maps.calibration import compiled, forms
 from dbviz.training.device import evaluation_batch
-from dbviz.training.evaluation import evaluating
+from dbviz.training.evaluation import eval_mode
 
 __all__ = [
     "Benchmark",
@@ -114,7 +114,7 @@ def bare_forward(
     """The fastest of the network's forms on one batch, without anything done to its logits."""
     batch = torch.randn(evaluation_batch(device), *image_shape, device=device)
     batch = batch.contiguous(memory_format=torch.channels_last)
-    with evaluating(model):
+    with eval_mode(model):
         ways = {"plain": model, **dict(forms(model, device, bf16=True))}
         seconds = {how: steady_seconds(lambda f=f: f(batch), device) for how, f in ways.items()}
         best = min(seconds, key=lambda how: seconds[how])

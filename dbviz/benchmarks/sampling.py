@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from torch import nn
 
-from dbviz.benchmarks.baseline import usual_labels
+from dbviz.benchmarks.baseline import baseline_labels
 from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, bare_forward, memory_growth, seconds_of
 from dbviz.core.streams import numpy_stream
 from dbviz.label_maps import sample
@@ -18,13 +18,13 @@ from dbviz.label_maps.predictor import label, plain_predictor
 from dbviz.models import build
 from dbviz.planes import PlaneSet
 from dbviz.runs import Run
-from dbviz.training.device import evaluation_batch, full_precision, kernels
-from dbviz.training.evaluation import evaluating
+from dbviz.training.device import deterministic_algorithms, evaluation_batch, full_precision
+from dbviz.training.evaluation import eval_mode
 
 __all__ = ["benchmark_sampling"]
 
 _SCORE, _PICTURE = (50, 0.1), (500, 0.5)
-"""(resolution, margin) of a scoring grid and of a picture, as published."""
+"""(resolution, padding) of a scoring grid and of a picture, as published."""
 
 
 def benchmark_sampling(
@@ -32,13 +32,13 @@ def benchmark_sampling(
     planes: PlaneSet,
     device: torch.device,
     *,
-    usual_points: int = 2500,
+    baseline_points: int = 2500,
     widths: Sequence[int] = (),
     compile: bool = True,
 ) -> Benchmark:
     """Points per second on scoring grids, and one picture of 500 x 500 points.
 
-    The usual way is timed on `usual_points` points of one scoring grid; its time for a picture is what these make.
+    The usual way is timed on `baseline_points` points of one scoring grid; its time for a picture is what these make.
     """
     model = run.model(device)
     shape = planes[0].origin.shape
@@ -48,8 +48,8 @@ def benchmark_sampling(
     ((picture_seconds, picture),) = drawn
     usual = Measured(
         way="usual: Dataset of points, DataLoader, fp32",
-        amount=usual_points,
-        seconds=seconds_of(lambda: usual_labels(model, planes[:1], *_SCORE, usual_points, device), device),
+        amount=baseline_points,
+        seconds=seconds_of(lambda: baseline_labels(model, planes[:1], *_SCORE, baseline_points, device), device),
     )
     plain = Measured(
         way="every point in plain fp32",
@@ -79,21 +79,21 @@ def benchmark_sampling(
 
 
 def _seconds(
-    model: Any, planes: PlaneSet, device: torch.device, resolution: int, margin: float, *, refine: bool = False
+    model: Any, planes: PlaneSet, device: torch.device, resolution: int, padding: float, *, refine: bool = False
 ) -> tuple[float, xr.Dataset]:
     """How long sampling takes, and what it gives."""
     found: list[xr.Dataset] = []
-    options = {"resolution": resolution, "margin": margin, "refine": refine, "device": str(device)}
+    options = {"resolution": resolution, "padding": padding, "refine": refine, "device": str(device)}
     seconds = seconds_of(lambda: found.append(sample(model, planes, **options)), device)
     return seconds, found[0]
 
 
 def _wrong(model: nn.Module, planes: PlaneSet, maps: xr.Dataset, device: torch.device, count: int = 4000) -> int:
     """Labels that differ from plain fp32's, of points drawn at random from all."""
-    resolution, margin = _PICTURE
-    grid = Grid.of(planes.planes, [plane.axes(resolution, margin) for plane in planes], device)
+    resolution, padding = _PICTURE
+    grid = Grid.of(planes.planes, [plane.axes(resolution, padding) for plane in planes], device)
     drawn = np.unique(numpy_stream(0, "benchmark").integers(0, grid.planes * grid.points, count))
-    with evaluating(model), kernels(deterministic=True), full_precision():
+    with eval_mode(model), deterministic_algorithms(), full_precision():
         predictor = plain_predictor("the network", model, device)
         parts = np.array_split(drawn, -(-len(drawn) // evaluation_batch(device)))
         truth = torch.cat([label(predictor, grid.images(part)).logits.argmax(1) for part in parts]).cpu().numpy()

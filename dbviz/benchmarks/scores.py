@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from dbviz.benchmarks.baseline import usual_labels
+from dbviz.benchmarks.baseline import baseline_labels
 from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, bare_forward, seconds_of
 from dbviz.label_maps import sample
 from dbviz.planes import PlaneSet
@@ -15,17 +15,17 @@ from dbviz.scores import fragmentation, reproducibility_matrix
 
 __all__ = ["benchmark_scores"]
 
-_RESOLUTION, _MARGIN = 50, 0.1
+_RESOLUTION, _PADDING = 50, 0.1
 
 
 def benchmark_scores(
-    runs: Sequence[Run], planes: PlaneSet, device: torch.device, *, usual_points: int = 2500, compile: bool = False
+    runs: Sequence[Run], planes: PlaneSet, device: torch.device, *, baseline_points: int = 2500, compile: bool = False
 ) -> Benchmark:
     """Points per second from runs to reproducibility and fragmentation, on scoring grids of 50 x 50 points."""
     networks = {run.spec.name: run.model(device) for run in runs}
     first = networks[runs[0].spec.name]
-    points = min(usual_points, _RESOLUTION**2)
-    usual = seconds_of(lambda: usual_labels(first, planes[:1], _RESOLUTION, _MARGIN, points, device), device)
+    points = min(baseline_points, _RESOLUTION**2)
+    usual = seconds_of(lambda: baseline_labels(first, planes[:1], _RESOLUTION, _PADDING, points, device), device)
     found: list[xr.Dataset] = []
     sampling = seconds_of(lambda: found.append(sample(networks, planes, device=str(device))), device)
     (maps,) = found

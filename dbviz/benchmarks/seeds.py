@@ -12,7 +12,7 @@ from dbviz.benchmarks.measuring import Benchmark, Measured, seconds_of
 from dbviz.benchmarks.training import bare_step
 from dbviz.core.errors import RunsFailed
 from dbviz.data import Images
-from dbviz.executors import Executor, InProcess, Pool, carry_out
+from dbviz.executors import Executor, InProcess, Pool, run_tasks
 from dbviz.runs.store import find
 from dbviz.runs.task import Training
 from dbviz.spec import RunSpec
@@ -55,7 +55,7 @@ def benchmark_seeds(
         unit="images",
         measured=(*measured, bare_step(runs[0], few, device)),
         notes={
-            "processes": ways["in processes side by side"].at_once,
+            "processes": ways["in processes side by side"].concurrency,
             "weights side by side": "the same bits as alone in a process of one thread",
             "precision": runs[0].recipe.precision,
         },
@@ -66,7 +66,7 @@ def _seconds(specs: Sequence[RunSpec], images: Images, device: torch.device, hom
     task = Training(dataset=images.name, images=images, home=home, device=str(device))
     failed = []
     taken = seconds_of(
-        lambda: failed.extend(carry_out(dict.fromkeys(specs, 1.0), task, executor, progress=False)), device
+        lambda: failed.extend(run_tasks(dict.fromkeys(specs, 1.0), task, executor, progress=False)), device
     )
     if failed:
         raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from dbviz.benchmarks.baseline import usual_training
+from dbviz.benchmarks.baseline import baseline_training
 from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, seconds_of, steady_seconds
 from dbviz.data import DeviceBatches, Images, ImageSet
 from dbviz.models import build
 from dbviz.spec import RunSpec
 from dbviz.training import train
-from dbviz.training.device import kernels
+from dbviz.training.device import deterministic_algorithms
 from dbviz.training.loop import training_step
 from dbviz.training.objectives import plain_objective
 from dbviz.training.optimizers import make_optimizer
@@ -41,7 +41,7 @@ def benchmark_training(
     usual = Measured(
         way="usual: DataLoader, fp32, loss read each step",
         amount=len(few),
-        seconds=seconds_of(lambda: usual_training(_network(spec, images, device), few, spec.recipe, device), device),
+        seconds=seconds_of(lambda: baseline_training(_network(spec, images, device), few, spec.recipe, device), device),
     )
     ours = Measured(way="dbviz.training.train", amount=len(few), seconds=_epoch(spec, images, few, device))
     in_width = [_epoch(dataclasses.replace(spec, width=width), images, few, device) for width in widths]
@@ -83,7 +83,7 @@ def bare_step(spec: RunSpec, images: Images, device: torch.device, *, compile: b
     if compile:
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
         network.compile(dynamic=False)
-    with kernels(deterministic=recipe.deterministic):
+    with deterministic_algorithms(recipe.deterministic):
         seconds = steady_seconds(
             lambda: training_step(network, optimizer, loss, batch, labels, recipe, recipe.learning_rate), device
         )

@@ -44,8 +44,8 @@ def announce(
 
 def _total(seconds: Mapping[RunSpec, float], executor: Executor | None) -> float:
     """Until all are done where several are done at once: at most an equal share, and behind it the longest of them."""
-    at_once = 1 if executor is None else min(executor.at_once, len(seconds))
-    return sum(seconds.values()) / at_once + max(seconds.values()) * (1 - 1 / at_once)
+    concurrency = 1 if executor is None else min(executor.concurrency, len(seconds))
+    return sum(seconds.values()) / concurrency + max(seconds.values()) * (1 - 1 / concurrency)
 
 
 def _described(specs: Sequence[RunSpec]) -> list[str]:

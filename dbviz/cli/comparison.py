@@ -7,7 +7,7 @@ from pathlib import Path
 import xarray as xr
 
 from dbviz.cli.job import Wanted, fit_wanted, image_scores_of, wanted
-from dbviz.cli.load_or_sample import kept_maps
+from dbviz.cli.load_or_sample import load_or_sample
 from dbviz.cli.options import ComparisonOptions
 from dbviz.core.paths import output_directory
 from dbviz.core.terminal import print_table, say, say_written
@@ -42,7 +42,7 @@ class Comparison:
 
 
 def compare(
-    name: str, options: ComparisonOptions, *, resolution: int = 50, margin: float = 0.1, refine: bool = False
+    name: str, options: ComparisonOptions, *, resolution: int = 50, padding: float = 0.1, refine: bool = False
 ) -> Comparison:
     """The networks that `options` ask for, trained or found, sampled on planes through test images.
 
@@ -56,7 +56,7 @@ def compare(
     asked = wanted(options)
     runs = fit_wanted(asked, options)
     planes = draw_planes(asked.images.test, options.triplets, seed=options.triplet_seed)
-    grid = {"resolution": resolution, "margin": margin, "refine": refine}
+    grid = {"resolution": resolution, "padding": padding, "refine": refine}
     maps, path = sample_compared([name], runs, planes, asked, options, **grid)
     return Comparison(asked=asked, runs=runs, planes=planes, maps=maps, path=path)
 
@@ -69,7 +69,7 @@ def sample_compared(
     options: ComparisonOptions,
     *,
     resolution: int = 50,
-    margin: float = 0.1,
+    padding: float = 0.1,
     refine: bool = False,
 ) -> tuple[xr.Dataset, Path]:
     """The label maps of `runs` on `planes`, found or sampled, and their file, named by `name_parts` and what was asked.
@@ -79,8 +79,8 @@ def sample_compared(
     """
     parts = [*name_parts, asked.images.name, asked.preset, str(len(planes))]
     named = {run.spec.name: run for run in runs}
-    grid = {"resolution": resolution, "margin": margin, "refine": refine}
-    return kept_maps(named, planes, options.out, parts, **grid, device=options.device)
+    grid = {"resolution": resolution, "padding": padding, "refine": refine}
+    return load_or_sample(named, planes, options.out, parts, **grid, device=options.device)
 
 
 def print_summary(maps: xr.Dataset, summary: Summary) -> None:

@@ -12,7 +12,7 @@ from dbviz.core.environment import Differences, describe_differences
 from dbviz.core.errors import InputError, RunsFailed, TrainingDiverged
 from dbviz.core.terminal import say
 
-__all__ = ["run_command", "tell_differences"]
+__all__ = ["report_environment_differences", "run_command"]
 
 
 def run_command(program: str, options: Any, main: Callable[[Any], None], argv: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def run_command(program: str, options: Any, main: Callable[[Any], None], argv: S
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _fail(program, _said_plainly(error), 2)
+        return _fail(program, _plain_message(error), 2)
     except KeyboardInterrupt:
         return _fail(program, "interrupted; finished epochs are kept: the same command goes on from there", 130)
     except (RunsFailed, TrainingDiverged) as error:
@@ -41,7 +41,7 @@ def run_command(program: str, options: Any, main: Callable[[Any], None], argv: S
     return 0
 
 
-def _said_plainly(error: OSError) -> str:
+def _plain_message(error: OSError) -> str:
     place = f": {error.filename}" if error.filename else ""
     remedy = (
         "; free some space and give the same command again: what is finished is kept"
@@ -60,7 +60,7 @@ def _fail(program: str, message: str, status: int) -> int:
 _DONE = {"trained": "trained", "computed": "sampled or measured"}
 
 
-def tell_differences(found: Mapping[str, Differences]) -> None:
+def report_environment_differences(found: Mapping[str, Differences]) -> None:
     """A line where models were trained in different environments, and one where what is there of them was computed so.
 
     `found` is what `dbviz.label_maps.environment_differences` gives. Nothing is said where all is alike.

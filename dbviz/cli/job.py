@@ -16,7 +16,7 @@ from dbviz.data import Images, load_images
 from dbviz.runs import Run, store
 from dbviz.runs.backbones import named_network
 from dbviz.runs.fitting import fit_specs
-from dbviz.runs.specs import default_preset, label_noise, make_specs, on_backbone
+from dbviz.runs.specs import default_preset, head_changes, label_noise, make_specs
 from dbviz.scores import Estimate, image_scores
 from dbviz.spec import RunSpec
 from dbviz.spec.names import network_names
@@ -99,7 +99,7 @@ def _on_backbone(
     source, home = options.pretrained or "", _home(options)
     named = named_network(source, home) if options.arch == TrainingOptions.arch else None
     archs = options.arch if named is None else (named[0],)
-    return archs, on_backbone(source, archs, home, _resolved(changes, asked["images"], options), **asked)
+    return archs, head_changes(source, archs, home, _resolved(changes, asked["images"], options), **asked)
 
 
 def _home(options: TrainingOptions) -> Path:

@@ -13,17 +13,17 @@ from dbviz.label_maps.files import load_if_equal
 from dbviz.label_maps.sampling import cost, provenance, short_identity
 from dbviz.planes import PlaneSet
 
-__all__ = ["kept_maps"]
+__all__ = ["load_or_sample"]
 
 
-def kept_maps(
+def load_or_sample(
     models: Mapping[str, Any],
     planes: PlaneSet,
     out: Path,
     name_parts: Sequence[str],
     *,
     resolution: int,
-    margin: float,
+    padding: float,
     confidence: bool = False,
     refine: bool = False,
     device: str = "auto",
@@ -36,7 +36,7 @@ def kept_maps(
     Raises:
         InputError: as `dbviz.sample`.
     """
-    source = provenance(models, planes, resolution, margin)
+    source = provenance(models, planes, resolution, padding)
     path = out / f"{file_name([*name_parts, short_identity(source)])}.nc"
     found = load_if_equal(path, source, confidence=confidence)
     if found is not None and (refine or _every_point(found)):
@@ -44,7 +44,7 @@ def kept_maps(
         return found, path
     where = "one plane" if len(planes) == 1 else f"{len(planes)} planes"
     say(f"Sampling {len(models)} networks on {where} of {resolution} x {resolution} points.")
-    grid = {"resolution": resolution, "margin": margin, "confidence": confidence, "refine": refine}
+    grid = {"resolution": resolution, "padding": padding, "confidence": confidence, "refine": refine}
     maps = sample(models, planes, **grid, device=device, progress=True)
     say(f"Sampled: {cost(maps)}.")
     save(maps, path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.cli.console import run_command, tell_differences
+from dbviz.cli.console import report_environment_differences, run_command
 from dbviz.cli.options import TrainingOptions
 from dbviz.core.errors import InputError
 from dbviz.core.paths import output_directory
@@ -39,7 +39,7 @@ class PlotOptions(TrainingOptions):
     """Which images the triplet is taken from."""
     resolution: int | None = None
     """Points on each side of a panel. Default: 160 for quick, else 500."""
-    margin: float = 0.5
+    padding: float = 0.5
     """How far a panel reaches beyond the three images, as a share of their bounding box's side."""
     weights: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE ...")] = ()
     """Draw these safetensors files, trained elsewhere, instead of training; for the one --arch."""
@@ -62,7 +62,7 @@ def _plot(options: PlotOptions) -> None:
     out = output_directory(options.out)
 
     from dbviz.cli.job import fit_wanted, wanted
-    from dbviz.cli.load_or_sample import kept_maps
+    from dbviz.cli.load_or_sample import load_or_sample
     from dbviz.core.results import write_result
     from dbviz.label_maps import save
     from dbviz.planes.plane import check_grid
@@ -71,7 +71,7 @@ def _plot(options: PlotOptions) -> None:
     asked = wanted(options)
     images = asked.images
     resolution = _RESOLUTION[asked.preset] if options.resolution is None else options.resolution
-    check_grid(resolution, options.margin)
+    check_grid(resolution, options.padding)
     corners = images.split(options.split)
     planes = (
         PlaneSet.of(corners, [options.triplet])
@@ -83,11 +83,11 @@ def _plot(options: PlotOptions) -> None:
     parts = [images.name, "+".join(drawn), asked.preset, options.split, *map(str, planes.triplets[0])]
     grid = {
         "resolution": resolution,
-        "margin": options.margin,
+        "padding": options.padding,
         "confidence": options.shade,
         "refine": not options.shade,
     }
-    maps, path = kept_maps(models, planes, out, parts, **grid, device=options.device)
+    maps, path = load_or_sample(models, planes, out, parts, **grid, device=options.device)
     if options.weights and bool(maps.test_accuracy.isnull().any()):
         maps = maps.assign_coords(test_accuracy=("model", [_test_accuracy(m, images.test) for m in models.values()]))
         save(maps, path)
@@ -163,7 +163,7 @@ def _report(maps: "xr.Dataset", agreement: dict[str, float]) -> dict[str, Any]:
         rows,
     )
     found = environment_differences(maps)
-    tell_differences(found)
+    report_environment_differences(found)
     return {
         "environment_differences": found,
         "test_accuracy": {str(m): float(maps.test_accuracy.sel(model=m)) for m in maps.model.values},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dbviz.cli.console import run_command, tell_differences
+from dbviz.cli.console import report_environment_differences, run_command
 from dbviz.cli.options import ExecutorOptions, TrainingOptions
 from dbviz.core.environment import Differences, differences
 from dbviz.core.errors import InputError, RunsFailed
@@ -72,7 +72,7 @@ def _scan(options: ScanOptions) -> None:
     differing = {"trained": differences({run.directory.name: run.environment for run in chain(*groups.values())})}
     if scans:
         _print(scans, asked, options)
-        tell_differences(differing)
+        report_environment_differences(differing)
     _write(out / _name(asked), groups, scans, failed, options, differing)
     if failed:
         first = f"first {failed[0].spec.name}: {failed[0].error}"
@@ -82,7 +82,7 @@ def _scan(options: ScanOptions) -> None:
 def _train(options: ScanOptions, asked: "Wanted") -> list["Failed"]:
     from dbviz.cli.announcement import announce
     from dbviz.cli.execution import choose_executor, tell
-    from dbviz.executors import carry_out
+    from dbviz.executors import run_tasks
     from dbviz.runs import store
     from dbviz.runs.task import Training
 
@@ -94,7 +94,7 @@ def _train(options: ScanOptions, asked: "Wanted") -> list["Failed"]:
         data_dir=options.data_dir.absolute() if options.data_dir else None,
         device=str(asked.device),
     )
-    return carry_out(seconds, task, executor, ready=len(asked.specs) - len(seconds), on_event=tell)
+    return run_tasks(seconds, task, executor, ready=len(asked.specs) - len(seconds), on_event=tell)
 
 
 def _groups(asked: "Wanted", options: ScanOptions) -> dict[str, list["Run"]]:

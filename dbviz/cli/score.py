@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dbviz.cli.console import run_command, tell_differences
+from dbviz.cli.console import report_environment_differences, run_command
 from dbviz.cli.options import TrainingOptions
 from dbviz.core.errors import InputError
 from dbviz.core.paths import output_directory
@@ -52,7 +52,7 @@ class ScoreOptions(TrainingOptions):
     """Which images the planes go through."""
     resolution: int = 50
     """Points on each side of a plane."""
-    margin: float = 0.1
+    padding: float = 0.1
     """How far a plane reaches beyond its three images, as a share of their bounding box's side."""
     inside: bool = False
     """Fill the matrix from points inside the triangle of the three images only."""
@@ -133,7 +133,7 @@ def _sampled(options: ScoreOptions, out: Path) -> _Scored:
         raise InputError("scores need at least two planes (--triplets) and two runs (--seeds, --arch)")
     if options.half_width is not None and len(options.run_seeds()) < 3:
         raise InputError("--half-width plans from how runs vary: give at least three --seeds")
-    check_grid(options.resolution, options.margin)
+    check_grid(options.resolution, options.padding)
     runs = fit_wanted(asked, options, also=nudged(asked.specs) if options.floor else [])
     planes = _planes(options, asked.images, count, runs)
     maps, path = _maps(runs, planes, options, asked, out, options.resolution)
@@ -153,11 +153,13 @@ def _sampled(options: ScoreOptions, out: Path) -> _Scored:
 def _maps(
     runs: Sequence["Run"], planes: "PlaneSet", options: ScoreOptions, asked: "Wanted", out: Path, resolution: int
 ) -> tuple["xr.Dataset", Path]:
-    from dbviz.cli.load_or_sample import kept_maps
+    from dbviz.cli.load_or_sample import load_or_sample
 
     named = {run.spec.name: run for run in runs}
     parts = [asked.images.name, "+".join(options.arch), asked.preset, options.planes, str(len(planes))]
-    return kept_maps(named, planes, out, parts, resolution=resolution, margin=options.margin, device=options.device)
+    return load_or_sample(
+        named, planes, out, parts, resolution=resolution, padding=options.padding, device=options.device
+    )
 
 
 def _planes(options: ScoreOptions, images: "Images", count: int, runs: Sequence["Run"]) -> "PlaneSet":
@@ -233,7 +235,7 @@ def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     print_table("By network, 95 % intervals", ["", *names], rows)
     for note in summary.notes:
         say(f"Note on some intervals: {note}.")
-    tell_differences(environment_differences(maps))
+    report_environment_differences(environment_differences(maps))
 
 
 def _shown(value: float | None, sign: str) -> str:

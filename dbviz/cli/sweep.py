@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dbviz.cli.console import run_command, tell_differences
+from dbviz.cli.console import report_environment_differences, run_command
 from dbviz.cli.options import ExecutorOptions, TrainingOptions
 from dbviz.core.errors import RunsFailed
 from dbviz.core.paths import file_name, output_directory
@@ -57,7 +57,7 @@ class SweepOptions(TrainingOptions, ExecutorOptions):
     """Which planes are drawn."""
     resolution: int = 50
     """Points on each side of a plane."""
-    margin: float = 0.1
+    padding: float = 0.1
     """How far a plane reaches beyond its three images, as a share of their bounding box's side."""
     margin_images: int | None = None
     """On how many test images margins are measured, along ten random directions each; 0 for none. Default: 30 for
@@ -89,7 +89,7 @@ def _sweep(options: SweepOptions) -> None:
     from dbviz.cli.execution import choose_executor, tell
     from dbviz.cli.job import wanted
     from dbviz.reports.sweep import sweep_fields
-    from dbviz.sweeps import curves_of, run_sweep
+    from dbviz.sweeps import make_curves, run_sweep
 
     asked = wanted(options)
     specs, study = _specs(options, asked), _study(options, asked)
@@ -97,10 +97,10 @@ def _sweep(options: SweepOptions) -> None:
     _announce(specs, study, executor, asked)
     failed = run_sweep(specs, study, executor, on_event=tell)
     some = len(failed) < len(specs)
-    curves = curves_of(specs, study, along=options.along, tolerance=options.tolerance) if some else []
+    curves = make_curves(specs, study, along=options.along, tolerance=options.tolerance) if some else []
     _print(curves, asked)
     numbers = sweep_fields(curves, specs, study, failed, options.tolerance)
-    tell_differences(numbers["environment_differences"])
+    report_environment_differences(numbers["environment_differences"])
     _write(out / _name(specs, study, asked), curves, numbers, _title(specs, asked))
     if failed:
         raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")
@@ -137,7 +137,7 @@ def _study(options: SweepOptions, asked: "Wanted") -> "Study":
         triplets=_TRIPLETS[asked.preset] if options.triplets is None else options.triplets,
         triplet_seed=options.triplet_seed,
         resolution=options.resolution,
-        margin=options.margin,
+        padding=options.padding,
         margin_images=_MARGIN_IMAGES[asked.preset] if options.margin_images is None else options.margin_images,
         epochs=options.at_epochs,
     )
@@ -153,7 +153,7 @@ def _announce(specs: list["RunSpec"], study: "Study", executor: "Executor", aske
         say(f"{what}, {how}: all done already, in {study.home}.")
         return
     ready = f"{len(specs) - todo} ready, " if todo < len(specs) else ""
-    seconds = estimate_sweep(specs, study, executor.at_once)
+    seconds = estimate_sweep(specs, study, executor.concurrency)
     say(f"{what}, {how}: {ready}{todo} to do, about {duration(seconds)}.")
 
 

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from dbviz.core.errors import InputError
 
-__all__ = ["digest", "load_tensors", "load_weights", "put_weights", "save_tensors", "sealed_digest", "write_whole"]
+__all__ = ["atomic_write", "digest", "load_tensors", "load_weights", "put_weights", "save_tensors", "sealed_digest"]
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes) -> None:
     """Writes a file so that it is there whole or, after a crash or on a full disk, not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -42,7 +42,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any
     apart = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     sealed = metadata | {"digest": digest(apart)}
     text = json.dumps(sealed | {"seal": _seal(sealed)}, sort_keys=True)
-    write_whole(path, save(apart, {"dbviz": text}))
+    atomic_write(path, save(apart, {"dbviz": text}))
 
 
 def load_tensors(path: Path, *, foreign: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dbviz.core.environment import environment
-from dbviz.core.files import write_whole
+from dbviz.core.files import atomic_write
 
 __all__ = ["write_result"]
 
@@ -25,7 +25,7 @@ def write_result(path: Path, result: dict[str, Any], *, device: Any = None) -> P
         **result,
         "environment": environment(device),
     }
-    write_whole(path, (json.dumps(found, indent=2) + "\n").encode())
+    atomic_write(path, (json.dumps(found, indent=2) + "\n").encode())
     return path
 
 

@@ -7,7 +7,7 @@ What is done with a run is a function of its spec (`Task`); its result is in the
 from dbviz.executors.events import Event, Executor, Failed, Finished, Retried, Started, Task
 from dbviz.executors.in_process import InProcess
 from dbviz.executors.pool import Pool
-from dbviz.executors.run_tasks import carry_out
+from dbviz.executors.run_tasks import run_tasks
 
 __all__ = [
     "Event",
@@ -19,5 +19,5 @@ __all__ = [
     "Retried",
     "Started",
     "Task",
-    "carry_out",
+    "run_tasks",
 ]

@@ -9,7 +9,18 @@ from typing import Protocol, runtime_checkable
 from dbviz.core.errors import TrainingDiverged
 from dbviz.spec import RunSpec
 
-__all__ = ["WORKER_DIED", "Event", "Executor", "Failed", "Finished", "Retried", "Started", "Task", "attempt", "judged"]
+__all__ = [
+    "WORKER_DIED",
+    "Event",
+    "Executor",
+    "Failed",
+    "Finished",
+    "Retried",
+    "Started",
+    "Task",
+    "attempt",
+    "retry_or_give_up",
+]
 
 Task = Callable[[RunSpec], object]
 """What is to be done with each run. It is sent to other processes, so it is a function of a module, or a `partial`."""
@@ -81,7 +92,7 @@ class Executor(Protocol):
         ...
 
     @property
-    def at_once(self) -> int:
+    def concurrency(self) -> int:
         """How many runs are worked on at a time."""
         ...
 
@@ -99,7 +110,7 @@ def attempt(spec: RunSpec, task: Task) -> Finished | Failed:
     return Finished(spec=spec)
 
 
-def judged(spec: RunSpec, result: Finished | Failed | None, left: int) -> Finished | Failed | Retried:
+def retry_or_give_up(spec: RunSpec, result: Finished | Failed | None, left: int) -> Finished | Failed | Retried:
     """What a result means where it may be tried `left` times more; None stands for a worker that died."""
     lost = result is None or (isinstance(result, Failed) and not result.lasting)
     if lost and left:

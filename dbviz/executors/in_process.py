@@ -13,7 +13,7 @@ __all__ = ["InProcess"]
 class InProcess:
     """Does the runs here, with the threads that torch has."""
 
-    at_once = 1
+    concurrency = 1
 
     def run(self, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
         for spec in specs:

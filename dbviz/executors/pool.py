@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 import torch
 
 from dbviz.core.errors import InputError
-from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, judged
+from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, retry_or_give_up
 from dbviz.spec import RunSpec
 
 __all__ = ["Pool"]
@@ -36,7 +36,7 @@ class Pool:
             raise InputError(f"{self.processes} processes: give at least 1 (--workers)")
 
     @property
-    def at_once(self) -> int:
+    def concurrency(self) -> int:
         return self.processes
 
     def run(self, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
@@ -55,7 +55,7 @@ class Pool:
                     result = worker.result()
                     if result is not None:
                         idle.append(worker)
-                    event = judged(spec, result, left)
+                    event = retry_or_give_up(spec, result, left)
                     if isinstance(event, Retried):
                         waiting.append((spec, left - 1))
                     yield event

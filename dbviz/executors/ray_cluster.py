@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from dbviz.core.errors import InputError
-from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, judged
+from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, retry_or_give_up
 from dbviz.spec import RunSpec
 
 __all__ = ["RayCluster"]
@@ -41,7 +41,7 @@ class RayCluster:
             raise InputError(f"gpus per run are {self.gpus_per_run:g}: give a part of one, such as 0.25, or whole ones")
 
     @property
-    def at_once(self) -> int:
+    def concurrency(self) -> int:
         return os.cpu_count() or 1
 
     def run(self, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
@@ -63,7 +63,7 @@ class RayCluster:
                 yield Started(spec=spec)
             for done in ray.wait(list(running), timeout=5)[0]:
                 spec, left = running.pop(done)
-                event = judged(spec, _result(ray, done), left)
+                event = retry_or_give_up(spec, _result(ray, done), left)
                 if isinstance(event, Retried):
                     waiting.append((spec, left - 1))
                 yield event

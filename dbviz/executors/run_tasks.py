@@ -8,10 +8,10 @@ from dbviz.core.progress import progress_bar
 from dbviz.executors.events import Event, Executor, Failed, Finished, Retried, Started, Task
 from dbviz.spec import RunSpec
 
-__all__ = ["carry_out"]
+__all__ = ["run_tasks"]
 
 
-def carry_out(
+def run_tasks(
     cost: Mapping[RunSpec, float],
     task: Task,
     executor: Executor,
@@ -34,7 +34,7 @@ def carry_out(
     tally = _Tally(ready=ready, count=ready + len(order))
     with progress_bar(float(sum(cost.values())), show=progress and bool(order)) as advance:
         for event in executor.run(order, task):
-            tally.note(event)
+            tally.record(event)
             on_event(event)
             over = isinstance(event, Finished | Failed)
             advance(cost[event.spec] if over else 0.0, str(tally))
@@ -54,7 +54,7 @@ class _Tally:
     retried: int = 0
     failed: list[Failed] = field(default_factory=list)
 
-    def note(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         self.running += 1 if isinstance(event, Started) else -1
         self.done += isinstance(event, Finished)
         self.retried += isinstance(event, Retried)

@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from dbviz.core.errors import unknown_name
-from dbviz.core.files import write_whole
+from dbviz.core.files import atomic_write
 
 __all__ = ["FORMATS", "save_figure"]
 
@@ -32,5 +32,5 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200)
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "dbviz", "svg.fonttype": "none", "pdf.fonttype": 42}):
         figure.savefig(buffer, format=ending, dpi=dpi, metadata=dateless)
-    write_whole(path, buffer.getvalue())
+    atomic_write(path, buffer.getvalue())
     return path

@@ -17,7 +17,7 @@ from jaxtyping import Float32
 from torch import Tensor, fx, nn
 
 from dbviz.label_maps.folding import folded, with_exact_head
-from dbviz.label_maps.predictor import Fast, Forward, Predictor, errors, fast_logits, lead, plain_logits
+from dbviz.label_maps.predictor import FastForm, Forward, Predictor, errors, fast_logits, logit_gap, plain_logits
 from dbviz.training.device import default_precision
 
 __all__ = ["calibrated", "compiled", "forms"]
@@ -64,7 +64,7 @@ def calibrated(
         if found is None:
             continue
         fast, seconds = found
-        doubtful = float((lead(reference) <= fast.reach).float().mean())
+        doubtful = float((logit_gap(reference) <= fast.error_bound).float().mean())
         expected = seconds + plain_seconds * min(1.0, doubtful / share)
         if expected < least:
             best, least = replace(predictor, fast=fast), expected
@@ -111,9 +111,9 @@ def _has_other_forms(module: nn.Module) -> bool:
 
 def _tried(
     predictor: Predictor, how: str, forward: Forward, sample: Tensor, reference: Tensor
-) -> tuple[Fast, float] | None:
+) -> tuple[FastForm, float] | None:
     """The form with its error measured against `reference`, and its seconds; None if it does not work."""
-    untouched = Fast(forward, how, torch.zeros_like(reference[0]), 0.0)
+    untouched = FastForm(forward, how, torch.zeros_like(reference[0]), 0.0)
     try:
         logits, seconds = _timed(lambda images: fast_logits(untouched, images, predictor.batch), sample, predictor)
     except Exception:  # a user's module may do what bf16 or the compiler cannot, and fail in any way
@@ -121,8 +121,8 @@ def _tried(
     if logits.shape != reference.shape or not torch.isfinite(logits).all():
         return None
     offset = (reference - logits).mean(0)
-    reach = _SAFETY * float(errors(logits + offset, reference).amax())
-    return replace(untouched, offset=offset, reach=reach), seconds
+    bound = _SAFETY * float(errors(logits + offset, reference).amax())
+    return replace(untouched, offset=offset, error_bound=bound), seconds
 
 
 def _repays(module: nn.Module, seconds: float) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from dbviz.core.errors import InputError
-from dbviz.core.files import write_whole
+from dbviz.core.files import atomic_write
 from dbviz.label_maps.provenance import combined_environments
 from dbviz.label_maps.sampling import FORMAT
 
@@ -39,7 +39,7 @@ def save(maps: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     with tempfile.TemporaryDirectory(prefix=".maps-", dir=path.parent) as place:
         maps.to_netcdf(Path(place) / "maps.nc", engine="h5netcdf", encoding=encoding)
         content = (Path(place) / "maps.nc").read_bytes()
-    write_whole(path, content + _seal(content))
+    atomic_write(path, content + _seal(content))
     return path
 
 
@@ -83,8 +83,9 @@ def combine(maps: Sequence[xr.Dataset]) -> xr.Dataset:
         for name in ("dataset", "split", "class_names", "planes", "resolution", "margin"):
             if first.attrs.get(name) != other.attrs.get(name):
                 shown = [_short(m.attrs.get(name)) for m in (first, other)]
+                what = "padding" if name == "margin" else name
                 raise InputError(
-                    f"file 1 and file {number} differ in {name} ({shown[0]} and {shown[1]}): "
+                    f"file 1 and file {number} differ in {what} ({shown[0]} and {shown[1]}): "
                     "score maps of the same planes, sampled alike"
                 )
     names = [str(name) for one in maps for name in one.model.values]

@@ -23,7 +23,7 @@ from dbviz.label_maps.refinement import refined
 
 __all__ = ["Labels", "label_every_point", "label_refined", "unsound"]
 
-_STRETCH = 8
+_CHUNK_BATCHES = 8
 """Batches whose images are made at once."""
 _TOGETHER = 2**24
 """Points of the planes that are refined together; of each, evaluated or not, some ten bytes are kept meanwhile."""
@@ -43,7 +43,7 @@ class Labels:
     confidence: Float32[np.ndarray, "model plane point"] | None
 
     @classmethod
-    def none_yet(cls, models: int, grid: Grid, *, confidence: bool) -> "Labels":
+    def empty(cls, models: int, grid: Grid, *, confidence: bool) -> "Labels":
         shape = (models, grid.planes, grid.points)
         return cls(
             labels=np.zeros(shape, np.uint8),
@@ -53,17 +53,17 @@ class Labels:
             confidence=np.empty(shape, np.float32) if confidence else None,
         )
 
-    def note(self, model: int, grid: Grid, points: Int64[np.ndarray, " n"], found: Labelled) -> None:
+    def record(self, model: int, grid: Grid, points: Int64[np.ndarray, " n"], found: Labelled) -> None:
         """Writes down what was found for some points of one model."""
         planes = points // grid.points
         self.labels[model].reshape(-1)[points] = found.logits.argmax(1).to(torch.uint8).cpu().numpy()
         self.evaluated[model] += np.bincount(planes, minlength=grid.planes)
-        self.reevaluated[model] += np.bincount(planes[found.again.cpu().numpy()], minlength=grid.planes)
+        self.reevaluated[model] += np.bincount(planes[found.reevaluated.cpu().numpy()], minlength=grid.planes)
         self.error[model] = max(self.error[model], found.error)
         if self.confidence is not None:
             self.confidence[model].reshape(-1)[points] = found.logits.softmax(1).amax(1).cpu().numpy()
 
-    def put(self, models: Sequence[int], other: "Labels") -> None:
+    def replace(self, models: Sequence[int], other: "Labels") -> None:
         """Puts what was found anew for some models in place, and adds what that cost."""
         chosen = list(models)
         self.labels[chosen] = other.labels
@@ -76,18 +76,18 @@ def label_every_point(
     predictors: Sequence[Predictor], grid: Grid, advance: Advance, *, confidence: bool = False
 ) -> Labels:
     """The labels of every point by every predictor; with `confidence` their largest softmax probabilities too."""
-    maps = Labels.none_yet(len(predictors), grid, confidence=confidence)
-    for points in _stretches(np.arange(grid.planes * grid.points), max(p.batch for p in predictors)):
+    maps = Labels.empty(len(predictors), grid, confidence=confidence)
+    for points in _chunks(np.arange(grid.planes * grid.points), max(p.batch for p in predictors)):
         images = grid.images(points)
         for model, predictor in enumerate(predictors):
-            maps.note(model, grid, points, _labelled(predictor, images, grid, points))
+            maps.record(model, grid, points, _labelled(predictor, images, grid, points))
             advance(float(len(points)), "sampling")
     return maps
 
 
 def label_refined(predictors: Sequence[Predictor], grid: Grid, advance: Advance, *, caution: float) -> Labels:
     """The labels of every point, most of them inferred by `refined` from those of a few."""
-    maps = Labels.none_yet(len(predictors), grid, confidence=False)
+    maps = Labels.empty(len(predictors), grid, confidence=False)
     together = max(1, _TOGETHER // grid.points)
     for first in range(0, grid.planes, together):
         planes = range(first, min(first + together, grid.planes))
@@ -104,7 +104,7 @@ def label_refined(predictors: Sequence[Predictor], grid: Grid, advance: Advance,
 
 def unsound(predictors: Sequence[Predictor], maps: Labels) -> list[int]:
     """Models whose fast form erred further than it was thought to reach: their labels cannot be relied on."""
-    return [m for m, p in enumerate(predictors) if p.fast is not None and maps.error[m] > p.fast.reach]
+    return [m for m, p in enumerate(predictors) if p.fast is not None and maps.error[m] > p.fast.error_bound]
 
 
 def _ask(
@@ -112,9 +112,9 @@ def _ask(
 ) -> Float32[np.ndarray, "n k"]:
     """The logits at some points, noted in `maps`."""
     found: list[Tensor] = []
-    for stretch in _stretches(points, predictor.batch):
+    for stretch in _chunks(points, predictor.batch):
         labelled = _labelled(predictor, grid.images(stretch), grid, stretch)
-        maps.note(model, grid, stretch, labelled)
+        maps.record(model, grid, stretch, labelled)
         found.append(labelled.logits)
     return torch.cat(found).cpu().numpy()
 
@@ -131,7 +131,7 @@ def _labelled(predictor: Predictor, images: Tensor, grid: Grid, points: Int64[np
         raise NotFiniteError(error.name, places, count, f"points of plane {plane}") from None
 
 
-def _stretches(points: Int64[np.ndarray, " n"], batch: int) -> Iterator[Int64[np.ndarray, " m"]]:
-    size = _STRETCH * batch
+def _chunks(points: Int64[np.ndarray, " n"], batch: int) -> Iterator[Int64[np.ndarray, " m"]]:
+    size = _CHUNK_BATCHES * batch
     for start in range(0, len(points), size):
         yield points[start : start + size]

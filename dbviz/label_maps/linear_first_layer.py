@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from dbviz.models.random_features import RandomFeaturesNet
 from dbviz.planes.plane import Plane
-from dbviz.training.device import evaluation_batch, kernels
-from dbviz.training.evaluation import evaluating
+from dbviz.training.device import deterministic_algorithms, evaluation_batch
+from dbviz.training.evaluation import eval_mode
 
 __all__ = ["LinearFirst", "label_planes", "linear_first"]
 
@@ -45,19 +45,19 @@ def linear_first(model: nn.Module) -> LinearFirst | None:
 
 
 def label_planes(
-    model: nn.Module, planes: Sequence[Plane], *, resolution: int = 50, margin: float = 0.1
+    model: nn.Module, planes: Sequence[Plane], *, resolution: int = 50, padding: float = 0.1
 ) -> UInt8[np.ndarray, "plane row column"] | None:
     """The label maps of one network on planes; None if its first layer is not linear."""
-    with evaluating(model), kernels(deterministic=True):
+    with eval_mode(model), deterministic_algorithms():
         parts = linear_first(model)
-        return None if parts is None else np.stack([_labels(parts, plane, resolution, margin) for plane in planes])
+        return None if parts is None else np.stack([_labels(parts, plane, resolution, padding) for plane in planes])
 
 
-def _labels(parts: LinearFirst, plane: Plane, resolution: int, margin: float) -> UInt8[np.ndarray, "row column"]:
+def _labels(parts: LinearFirst, plane: Plane, resolution: int, padding: float) -> UInt8[np.ndarray, "row column"]:
     device = parts.weight.device
     basis = torch.stack([plane.origin, plane.u, plane.v]).flatten(1).to(device, torch.float64)
     origin, u, v = (basis @ parts.weight.T.double()).unbind()
-    a, b = plane.axes(resolution, margin)
+    a, b = plane.axes(resolution, padding)
     places = torch.from_numpy(np.stack(np.meshgrid(a, b), axis=-1).reshape(-1, 2)).to(device)
     found = []
     for some in places.split(evaluation_batch(device)):

@@ -20,14 +20,14 @@ from dbviz.label_maps.models import check_finite, device_of, shaped_logits
 from dbviz.training.device import evaluation_batch
 
 __all__ = [
-    "Fast",
+    "FastForm",
     "Forward",
     "Labelled",
     "Predictor",
     "errors",
     "fast_logits",
     "label",
-    "lead",
+    "logit_gap",
     "plain_logits",
     "plain_predictor",
 ]
@@ -40,7 +40,7 @@ whatever stood beside it and however many (torch 2.15, AMD EPYC); a single image
 
 
 @dataclass(frozen=True, eq=False)
-class Fast:
+class FastForm:
     """A form of a network whose logits, with `offset` added, are nearly those of plain fp32."""
 
     forward: Forward
@@ -48,7 +48,7 @@ class Fast:
     """Such as `bf16, folded`."""
     offset: Float32[Tensor, " k"]
     """The mean error, which rounded weights make, taken back."""
-    reach: float
+    error_bound: float
     """Labels are right where the two largest logits lie further apart."""
 
 
@@ -60,7 +60,7 @@ class Predictor:
     plain: Forward
     device: torch.device
     batch: int
-    fast: Fast | None = None
+    fast: FastForm | None = None
 
     @property
     def how(self) -> str:
@@ -73,7 +73,7 @@ class Labelled:
 
     logits: Float32[Tensor, "n k"]
     """Plain fp32's at the points `again`, elsewhere the fast form's; the largest is plain fp32's everywhere."""
-    again: Int64[Tensor, " m"]
+    reevaluated: Int64[Tensor, " m"]
     """Places, among the n, of the points that were evaluated a second time, in plain fp32."""
     error: float = 0.0
     """The largest error of the fast form at those points, in the difference of its two largest logits."""
@@ -97,7 +97,7 @@ def label(predictor: Predictor, images: Float32[Tensor, "n c h w"]) -> Labelled:
         check_finite(logits, torch.arange(len(images)), predictor.name, len(images))
         return Labelled(logits, torch.empty(0, dtype=torch.int64))
     logits = fast_logits(predictor.fast, images, predictor.batch)
-    sure = torch.isfinite(logits).all(1) & (lead(logits) > predictor.fast.reach)
+    sure = torch.isfinite(logits).all(1) & (logit_gap(logits) > predictor.fast.error_bound)
     again = (~sure).nonzero()[:, 0]
     if not len(again):
         return Labelled(logits, again)
@@ -108,7 +108,7 @@ def label(predictor: Predictor, images: Float32[Tensor, "n c h w"]) -> Labelled:
     return Labelled(logits, again, error)
 
 
-def fast_logits(fast: Fast, images: Tensor, batch: int) -> Float32[Tensor, "n k"]:
+def fast_logits(fast: FastForm, images: Tensor, batch: int) -> Float32[Tensor, "n k"]:
     """In batches of one size, the last one filled up: compiled code and CUDA graphs are made for a single shape."""
     return torch.cat([_filled(fast.forward, part, batch) + fast.offset for part in images.split(batch)])
 
@@ -128,7 +128,7 @@ def _filled(forward: Forward, images: Tensor, fewest: int) -> Any:
     return outputs[: len(images)] if isinstance(outputs, Tensor) and len(outputs) == fewest else outputs
 
 
-def lead(logits: Float32[Tensor, "n k"]) -> Float32[Tensor, " n"]:
+def logit_gap(logits: Float32[Tensor, "n k"]) -> Float32[Tensor, " n"]:
     """How far the largest logit is above the second; of a single class, infinitely."""
     if logits.shape[1] < 2:
         return torch.full_like(logits[:, 0], torch.inf)

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from torch import nn
 
+from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.environment import environment
 from dbviz.core.errors import InputError
 from dbviz.core.progress import progress_bar
@@ -26,8 +27,8 @@ from dbviz.planes.plane import Plane, check_grid
 from dbviz.planes.plane_set import PlaneSet
 from dbviz.runs import Run
 from dbviz.training import choose_device
-from dbviz.training.device import full_precision, kernels
-from dbviz.training.evaluation import evaluating
+from dbviz.training.device import deterministic_algorithms, full_precision
+from dbviz.training.evaluation import eval_mode
 from dbviz.training.random_forward import check_forward_repeats
 
 __all__ = ["FORMAT", "Model", "cost", "provenance", "sample", "short_identity"]
@@ -46,12 +47,13 @@ _REFINED = 0.1
 """Share of the points that refinement evaluates, roughly."""
 
 
+@renamed_parameter("margin", "padding")
 def sample(
     models: Model | Sequence[Model] | Mapping[str, Model],
     planes: PlaneSet | Plane,
     *,
     resolution: int = 50,
-    margin: float = 0.1,
+    padding: float = 0.1,
     confidence: bool = False,
     refine: bool = False,
     caution: float = CAUTION,
@@ -68,7 +70,7 @@ def sample(
         models: named by the keys of a mapping; else runs by their own names and others by their position.
         planes: from `draw_planes` or `PlaneSet.of`, or a single plane.
         resolution: points on each side of the grid.
-        margin: how far the grid reaches beyond the three images, as a share of their bounding box's side.
+        padding: how far the grid reaches beyond the three images, as a share of their bounding box's side.
         confidence: also keep the largest softmax probability of every point; costs the use of bf16.
         refine: evaluate only near the boundaries, and infer the labels of the other points from those around them.
             For pictures and fine grids: what is smaller than 16 points may, rarely, be overlooked.
@@ -93,22 +95,22 @@ def sample(
             finite or not (n, k) with at most 256 classes, a module that is random in evaluation mode; confidence of a
             refined map, or a negative caution.
     """
-    check_grid(resolution, margin)
+    check_grid(resolution, padding)
     _check_refinement(refine, caution, confidence)
     named = named_models(models)
     plane_set = planes if isinstance(planes, PlaneSet) else _without_source(planes)
     _check_datasets(named, plane_set)
     chosen = choose_device(device)
-    axes = [plane.axes(resolution, margin) for plane in plane_set]
+    axes = [plane.axes(resolution, padding) for plane in plane_set]
     grid = Grid.of(plane_set.planes, axes, chosen)
     share = _REFINED if refine else 1.0
 
     with ExitStack() as stack:
-        stack.enter_context(kernels(deterministic=True))
+        stack.enter_context(deterministic_algorithms())
         stack.enter_context(full_precision())
         ready = [model.model(chosen) if isinstance(model, Run) else model for model in named.values()]
         for model in ready:
-            stack.enter_context(evaluating(model))
+            stack.enter_context(eval_mode(model))
         plain = [plain_predictor(name, each, chosen, batch_size) for name, each in zip(named, ready, strict=True)]
         for each in plain:
             _check_repeats(each, grid)
@@ -122,11 +124,11 @@ def sample(
 
         found = labels(predictors)
         if wrong := unsound(predictors, found):
-            found.put(wrong, labels([plain[model] for model in wrong]))
+            found.replace(wrong, labels([plain[model] for model in wrong]))
             predictors = [plain[m] if m in wrong else predictor for m, predictor in enumerate(predictors)]
         computed_with = environment(chosen)
 
-    attributes = provenance(named, plane_set, resolution, margin) | {
+    attributes = provenance(named, plane_set, resolution, padding) | {
         "evaluation": json.dumps(_evaluation(predictors, found, caution if refine else None)),
         **environment_attributes(named, computed_with),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -177,7 +179,7 @@ def _variables(found: Labels, resolution: int) -> dict[str, Any]:
 def _evaluation(predictors: Sequence[Predictor], found: Labels, caution: float | None) -> dict[str, Any]:
     """How each model was evaluated: in which form, how far its error was thought to reach, and how far it did."""
     return {
-        p.name: {"form": p.how, "reach": p.fast.reach if p.fast else 0.0, "error": error, "caution": caution}
+        p.name: {"form": p.how, "reach": p.fast.error_bound if p.fast else 0.0, "error": error, "caution": caution}
         for p, error in zip(predictors, found.error.tolist(), strict=True)
     }
 
@@ -214,7 +216,7 @@ def _coordinates(named: Mapping[str, Model], planes: PlaneSet, axes: Sequence[Ax
     }
 
 
-def provenance(models: Mapping[str, Model], planes: PlaneSet, resolution: int, margin: float) -> dict[str, Any]:
+def provenance(models: Mapping[str, Model], planes: PlaneSet, resolution: int, padding: float) -> dict[str, Any]:
     """Everything that determines the label maps of `models` on `planes`, as plain attributes."""
     return {
         "format": FORMAT,
@@ -223,7 +225,7 @@ def provenance(models: Mapping[str, Model], planes: PlaneSet, resolution: int, m
         "class_names": json.dumps(planes.class_names),
         "planes": planes.identity,
         "resolution": resolution,
-        "margin": margin,
+        "margin": padding,  # the name that is hashed and stored
         **model_provenance(models),
     }
 

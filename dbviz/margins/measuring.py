@@ -27,8 +27,8 @@ from dbviz.margins.directions import Along, check_directions, draw_targets, unit
 from dbviz.margins.first_change import FirstChanges, check_search, first_changes
 from dbviz.runs import Run
 from dbviz.training import choose_device
-from dbviz.training.device import evaluation_batch, kernels
-from dbviz.training.evaluation import evaluating
+from dbviz.training.device import deterministic_algorithms, evaluation_batch
+from dbviz.training.evaluation import eval_mode
 
 __all__ = ["DISTANCES", "measure_margins"]
 
@@ -97,10 +97,10 @@ def measure_margins(
     crossed = np.empty(margin.shape, bool)
 
     with ExitStack() as stack:
-        stack.enter_context(kernels(deterministic=True))
+        stack.enter_context(deterministic_algorithms())
         ready = [model.model(chosen) if isinstance(model, Run) else model for model in named.values()]
         for model in ready:
-            stack.enter_context(evaluating(model))
+            stack.enter_context(eval_mode(model))
         size = batch_size or evaluation_batch(chosen)
         advance = stack.enter_context(progress_bar(float(margin.size), show=progress))
         for block in _blocks(len(which), _BATCHES_A_BLOCK * size // directions):

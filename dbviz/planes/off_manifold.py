@@ -17,7 +17,7 @@ from dbviz.data import ImageSet
 from dbviz.planes.plane import Plane
 from dbviz.planes.plane_set import PlaneSet
 from dbviz.planes.triplets import draw_triplets
-from dbviz.training.evaluation import evaluating
+from dbviz.training.evaluation import eval_mode
 
 __all__ = ["adversarial_direction", "draw_noise_planes", "draw_planes_around", "draw_shuffled_planes"]
 
@@ -94,7 +94,7 @@ def adversarial_direction(
     """The direction in which a model's loss on an image rises fastest: the gradient with respect to the image."""
 
     def direction(image: Float32[Tensor, "c h w"], label: int) -> Float32[Tensor, "c h w"]:
-        with evaluating(model), torch.inference_mode(mode=False), torch.enable_grad():
+        with eval_mode(model), torch.inference_mode(mode=False), torch.enable_grad():
             leaf = image[None].clone().requires_grad_(True)
             F.cross_entropy(model(leaf), torch.tensor([label])).backward()
         if leaf.grad is None or not leaf.grad.any():

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
+from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.errors import InputError
 
 __all__ = ["Plane", "check_grid"]
@@ -65,17 +66,18 @@ class Plane:
             anchors=np.array([[0, 0], [length, 0], [along, v @ other]], np.float64),
         )
 
+    @renamed_parameter("margin", "padding")
     def axes(
-        self, resolution: int, margin: float
+        self, resolution: int, padding: float
     ) -> tuple[Float64[np.ndarray, " column"], Float64[np.ndarray, " row"]]:
-        """(a, b): `resolution` even steps each over the images' bounding box, padded by `margin` times its side.
+        """(a, b): `resolution` even steps each over the images' bounding box, padded by `padding` times its side.
 
         Raises:
-            InputError: resolution below 2 or absurd, or margin negative.
+            InputError: resolution below 2 or absurd, or padding negative.
         """
-        check_grid(resolution, margin)
+        check_grid(resolution, padding)
         low, high = self.anchors.min(axis=0), self.anchors.max(axis=0)
-        pad = margin * (high - low)
+        pad = padding * (high - low)
         a, b = (np.linspace(low[i] - pad[i], high[i] + pad[i], resolution) for i in (0, 1))
         return a, b
 
@@ -88,9 +90,9 @@ class Plane:
         return flat.view(len(b), len(a), *self.origin.shape)
 
 
-def check_grid(resolution: int, margin: float) -> None:
+def check_grid(resolution: int, padding: float) -> None:
     """Raises InputError where `Plane.axes` would."""
     if not 2 <= resolution <= _MAX_RESOLUTION:
         raise InputError(f"resolution is {resolution}: it must be 2 ... {_MAX_RESOLUTION:,} points a side")
-    if not 0 <= margin < 100:
-        raise InputError(f"margin is {margin}: it must be 0 or a share of the box's side such as .1 or .5")
+    if not 0 <= padding < 100:
+        raise InputError(f"padding is {padding}: it must be 0 or a share of the box's side such as .1 or .5")

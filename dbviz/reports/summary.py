@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dbviz.core.files import write_whole
+from dbviz.core.files import atomic_write
 from dbviz.core.paths import file_name
 from dbviz.core.results import write_result
 from dbviz.figures import plot_distributions, plot_extremes, plot_matrix, plot_scores, save_figure
@@ -40,7 +40,7 @@ def write_summary(stem: Path, maps: xr.Dataset, summary: Summary, *, where: str 
     paths = [write_result(Path(f"{stem}.json"), summary_numbers(maps, summary))]
     for ending, text in texts.items():
         paths.append(Path(f"{stem}-{ending}"))
-        write_whole(paths[-1], text.encode())
+        atomic_write(paths[-1], text.encode())
     for kind, figure in _figures(maps, names, summary, f"reproducibility {where}").items():
         paths.append(save_figure(figure, Path(f"{stem}-{kind}.pdf")))
         plt.close(figure)

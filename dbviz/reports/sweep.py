@@ -9,8 +9,8 @@ from dbviz.reports.tables import estimate_fields
 from dbviz.runs import store
 from dbviz.spec import RunSpec
 from dbviz.sweeps.curves import SCORES, Curve, Point
-from dbviz.sweeps.measuring import measured_in
-from dbviz.sweeps.members import members_of
+from dbviz.sweeps.measuring import measurement_environment
+from dbviz.sweeps.members import find_members
 from dbviz.sweeps.study import Study
 
 __all__ = ["curve_rows", "sweep_differences", "sweep_fields"]
@@ -22,7 +22,7 @@ def sweep_fields(
     curves: Sequence[Curve], specs: Sequence[RunSpec], study: Study, failed: Sequence[Failed], tolerance: float
 ) -> dict[str, Any]:
     """Every number of a sweep with what it was found from, as JSON values."""
-    asked = ("triplets", "triplet_seed", "resolution", "margin", "margin_images", "directions", "epochs")
+    asked = ("triplets", "triplet_seed", "resolution", "padding", "margin_images", "directions", "epochs")
     return {
         "curves": [_curve_fields(curve) for curve in curves],
         "tolerance": tolerance,
@@ -36,10 +36,12 @@ def sweep_fields(
 def sweep_differences(specs: Sequence[RunSpec], study: Study) -> dict[str, Differences]:
     """In which settings that may change bits the runs were `trained`, and the measurements of them `computed`."""
     runs = {spec.name: run for spec in specs if (run := store.find(spec, study.home)) is not None}
-    computed = {f"{m.spec.name} after epoch {m.epoch}": m for m in members_of(specs, study)}
+    computed = {f"{m.spec.name} after epoch {m.epoch}": m for m in find_members(specs, study)}
     return {
         "trained": differences({name: run.environment for name, run in runs.items()}),
-        "computed": differences({name: measured_in(m.spec, study, m.epoch) for name, m in computed.items()}),
+        "computed": differences(
+            {name: measurement_environment(m.spec, study, m.epoch) for name, m in computed.items()}
+        ),
     }
 
 

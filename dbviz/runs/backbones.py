@@ -18,7 +18,7 @@ from dbviz.runs import store
 from dbviz.spec import Recipe, RunSpec, Seeds
 from dbviz.training.heads import features, head_of
 
-__all__ = ["Features", "features_of", "headed", "keep_backbone", "named_network"]
+__all__ = ["Features", "features_of", "headed", "named_network", "save_backbone"]
 
 
 def named_network(source: str, home: Path) -> tuple[str, int | None] | None:
@@ -35,7 +35,7 @@ def named_network(source: str, home: Path) -> tuple[str, int | None] | None:
     return spec.arch, spec.width
 
 
-def keep_backbone(source: str, arch: str, width: int | None, images: Images, home: Path) -> str:
+def save_backbone(source: str, arch: str, width: int | None, images: Images, home: Path) -> str:
     """Keeps the weights of a network, all but those of its head, in `home`; their digest, which a spec names.
 
     Args:
@@ -57,7 +57,7 @@ def keep_backbone(source: str, arch: str, width: int | None, images: Images, hom
         put_weights(model, load_tensors(weights)[0], str(weights), but=head)
     body = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(f"{head}.")}
     name = digest(body)
-    store.keep_pretrained(home, name, body)
+    store.save_pretrained(home, name, body)
     return name
 
 
@@ -69,7 +69,7 @@ def headed(spec: RunSpec, images: Images, home: Path) -> tuple[nn.Module, nn.Mod
     """
     model = construct(spec.arch, len(images.class_names), spec.width, images.image_shape)
     name = head_of(model, images.image_shape)
-    put_weights(model, store.kept_pretrained(home, spec.pretrained or ""), f"pretrained {spec.pretrained}", but=name)
+    put_weights(model, store.load_pretrained(home, spec.pretrained or ""), f"pretrained {spec.pretrained}", but=name)
     head = model.get_submodule(name)
     initialize(head, spec.seeds.init, prefix=name)
     return model, head

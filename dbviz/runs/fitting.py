@@ -13,7 +13,7 @@ from dbviz.core.progress import Advance, progress_bar
 from dbviz.data import Images, load_images
 from dbviz.runs import store
 from dbviz.runs.run import Run
-from dbviz.runs.specs import Arch, label_noise, make_specs, on_backbone
+from dbviz.runs.specs import Arch, head_changes, label_noise, make_specs
 from dbviz.runs.training_run import is_complete, train_run
 from dbviz.spec import RunSpec, Seeds
 from dbviz.training import choose_device
@@ -61,7 +61,7 @@ def fit(
         changes["label_noise"] = label_noise(str(noise), images.train, store.home_directory(home))
     if source := changes.get("pretrained"):
         asked = {"images": images, "preset": preset, "device": chosen}
-        changes |= on_backbone(source, archs, store.home_directory(home), changes, **asked)
+        changes |= head_changes(source, archs, store.home_directory(home), changes, **asked)
     specs = make_specs(archs, seeds, images=images, preset=preset, device=chosen, **changes)
     return fit_specs(specs, images, device=chosen, home=store.home_directory(home), progress=progress)
 

@@ -12,11 +12,11 @@ from dbviz.core.errors import InputError, unknown_name
 from dbviz.data import Images, ImageSet, labels_digest, noisy_labels, parse_noise, read_labels
 from dbviz.models.build import arch_name, definition_of
 from dbviz.runs import store
-from dbviz.runs.backbones import keep_backbone, named_network
+from dbviz.runs.backbones import named_network, save_backbone
 from dbviz.spec import OPTIMIZERS, LabelNoise, RunSpec, Seeds
 from dbviz.training import default_precision, preset_spec
 
-__all__ = ["Arch", "default_preset", "label_noise", "make_specs", "on_backbone"]
+__all__ = ["Arch", "default_preset", "head_changes", "label_noise", "make_specs"]
 
 Arch = str | Callable[..., nn.Module]
 
@@ -68,11 +68,11 @@ def label_noise(text: str, train: ImageSet, home: Path) -> LabelNoise | None:
         return found
     labels = read_labels(text, train)
     name = labels_digest(labels)
-    store.keep_labels(home, name, torch.from_numpy(labels))
+    store.save_label_file(home, name, torch.from_numpy(labels))
     return LabelNoise(kind="file", labels=name)
 
 
-def on_backbone(
+def head_changes(
     source: str, archs: Sequence[Arch], home: Path, changes: dict[str, Any], **asked: Any
 ) -> dict[str, Any]:
     """The changes that make `make_specs` train a new head alone, on the network that `source` names.
@@ -84,7 +84,7 @@ def on_backbone(
 
     Raises:
         InputError: there is not one architecture, it is not that of `source`, or the weights cannot be used: see
-            `keep_backbone`.
+            `save_backbone`.
     """
     if len(archs) != 1:
         raise InputError(f"--pretrained goes with one architecture, {len(archs)} are given")
@@ -92,7 +92,7 @@ def on_backbone(
     arch, width = named_network(source, home) or (spec.arch, spec.width)
     if arch != spec.arch:
         raise InputError(f"pretrained {source} is a {arch}, not the {spec.arch} asked for: leave --arch out")
-    return {"pretrained": keep_backbone(source, arch, width, asked["images"], home), "width": width}
+    return {"pretrained": save_backbone(source, arch, width, asked["images"], home), "width": width}
 
 
 def default_preset(device: torch.device) -> str:

@@ -31,10 +31,10 @@ from torch import Tensor, nn
 
 from dbviz.core.environment import environment
 from dbviz.core.errors import InputError
-from dbviz.core.files import load_tensors, save_tensors, write_whole
+from dbviz.core.files import atomic_write, load_tensors, save_tensors
 from dbviz.runs.run import Run, read_json, weights_name
 from dbviz.spec import RunSpec
-from dbviz.training.device import kernels
+from dbviz.training.device import deterministic_algorithms
 from dbviz.training.loop import Checkpoint, EpochMetrics
 
 __all__ = [
@@ -43,17 +43,17 @@ __all__ = [
     "find_by_identity",
     "find_by_name",
     "finish",
+    "has_epoch_weights",
     "home_directory",
-    "keep_epoch",
-    "keep_labels",
-    "keep_pretrained",
-    "kept",
-    "kept_labels",
-    "kept_pretrained",
     "last_checkpoint",
+    "load_label_file",
+    "load_pretrained",
     "locked",
     "save_checkpoint",
+    "save_epoch_weights",
+    "save_label_file",
     "save_labels",
+    "save_pretrained",
 ]
 
 
@@ -151,12 +151,12 @@ def locked(spec: RunSpec, home: Path, *, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
-def keep_epoch(spec: RunSpec, home: Path, model: nn.Module, epoch: int) -> None:
+def save_epoch_weights(spec: RunSpec, home: Path, model: nn.Module, epoch: int) -> None:
     """Keeps the weights as they are after `epoch`."""
     save_tensors(home / spec.name / weights_name(epoch), model.state_dict(), {"spec": spec.identity})
 
 
-def kept(spec: RunSpec, home: Path, epoch: int) -> bool:
+def has_epoch_weights(spec: RunSpec, home: Path, epoch: int) -> bool:
     """Whether the weights after `epoch` are there, which those after the last are as soon as the run is finished."""
     return epoch == spec.recipe.epochs or (home / spec.name / weights_name(epoch)).exists()
 
@@ -166,9 +166,9 @@ def begin(spec: RunSpec, home: Path, device: torch.device) -> None:
     directory = home / spec.name
     for partial in directory.glob(".*.part"):
         partial.unlink()
-    write_whole(directory / "spec.json", _to_json(spec.to_dict()))
-    with kernels(deterministic=spec.recipe.deterministic):  # as they are while it trains
-        write_whole(directory / "environment.json", _to_json(environment(device)))
+    atomic_write(directory / "spec.json", _to_json(spec.to_dict()))
+    with deterministic_algorithms(spec.recipe.deterministic):  # as they are while it trains
+        atomic_write(directory / "environment.json", _to_json(environment(device)))
 
 
 def save_labels(spec: RunSpec, home: Path, labels: Tensor, mislabelled: Tensor) -> None:
@@ -176,13 +176,13 @@ def save_labels(spec: RunSpec, home: Path, labels: Tensor, mislabelled: Tensor) 
     save_tensors(home / spec.name / "labels.safetensors", {"labels": labels, "mislabelled": mislabelled}, {})
 
 
-def keep_labels(home: Path, name: str, labels: Tensor) -> None:
+def save_label_file(home: Path, name: str, labels: Tensor) -> None:
     """Keeps labels that came in a file under their digest `name`, so that any process finds them."""
     save_tensors(home / "labels" / f"{name}.safetensors", {"labels": labels}, {})
 
 
-def kept_labels(home: Path, name: str) -> Tensor:
-    """What `keep_labels` kept.
+def load_label_file(home: Path, name: str) -> Tensor:
+    """What `save_label_file` kept.
 
     Raises:
         InputError: nothing of that name was kept in this home, or it is damaged.
@@ -190,13 +190,13 @@ def kept_labels(home: Path, name: str) -> Tensor:
     return load_tensors(home / "labels" / f"{name}.safetensors")[0]["labels"]
 
 
-def keep_pretrained(home: Path, name: str, tensors: dict[str, Tensor]) -> None:
+def save_pretrained(home: Path, name: str, tensors: dict[str, Tensor]) -> None:
     """Keeps the weights of a network without its head under their digest `name`, so that any process finds them."""
     save_tensors(home / "pretrained" / f"{name}.safetensors", tensors, {})
 
 
-def kept_pretrained(home: Path, name: str) -> dict[str, Tensor]:
-    """What `keep_pretrained` kept.
+def load_pretrained(home: Path, name: str) -> dict[str, Tensor]:
+    """What `save_pretrained` kept.
 
     Raises:
         InputError: nothing of that name was kept in this home, or it is damaged.
@@ -243,7 +243,7 @@ def finish(
         "initial_fingerprint": initial_fingerprint,
         "epochs": [dataclasses.asdict(epoch) for epoch in epochs],
     }
-    write_whole(directory / "metrics.json", _to_json(metrics))
+    atomic_write(directory / "metrics.json", _to_json(metrics))
     (directory / "resume.safetensors").unlink(missing_ok=True)
 
 

@@ -17,8 +17,8 @@ class Training:
     """Trains a run where the store has none; it can be sent to another process or machine.
 
     Example:
-        >>> from dbviz.executors import Pool, carry_out  # doctest: +SKIP
-        >>> carry_out(dict.fromkeys(specs, 1.0), Training(dataset="cifar10", home=home), Pool(processes=2))
+        >>> from dbviz.executors import Pool, run_tasks  # doctest: +SKIP
+        >>> run_tasks(dict.fromkeys(specs, 1.0), Training(dataset="cifar10", home=home), Pool(processes=2))
     """
 
     dataset: str

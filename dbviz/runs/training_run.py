@@ -18,7 +18,7 @@ from dbviz.runs import store
 from dbviz.runs.backbones import Features, features_of, headed
 from dbviz.spec import RunSpec
 from dbviz.training import Checkpoint, EpochMetrics, accuracy, logits, train
-from dbviz.training.device import kernels
+from dbviz.training.device import deterministic_algorithms
 from dbviz.training.heads import FeatureBatches, head_logits
 from dbviz.training.least_squares import least_squares
 from dbviz.training.objectives import make_objective
@@ -72,7 +72,7 @@ def epochs_to_keep(spec: RunSpec, home: Path, keep: Collection[int]) -> list[int
     """
     if keep and max(keep) > spec.recipe.epochs:
         raise InputError(f"epoch {max(keep)} asked for, but {spec.name} has {spec.recipe.epochs}: ask for at most that")
-    return [epoch for epoch in keep if not store.kept(spec, home, epoch)]
+    return [epoch for epoch in keep if not store.has_epoch_weights(spec, home, epoch)]
 
 
 def training_images(spec: RunSpec, images: Images, home: Path) -> ImageSet:
@@ -82,7 +82,7 @@ def training_images(spec: RunSpec, images: Images, home: Path) -> ImageSet:
         InputError: labels that came in a file are not in `home`.
     """
     train, noise = images.train.first(spec.train_size), spec.label_noise
-    given = store.kept_labels(home, noise.labels).numpy() if noise is not None and noise.labels else None
+    given = store.load_label_file(home, noise.labels).numpy() if noise is not None and noise.labels else None
     return dataclasses.replace(train, labels=noisy_labels(train, noise, spec.seeds.noise, given))
 
 
@@ -119,7 +119,7 @@ def _train(
     for checkpoint in checkpoints:
         epochs.append(checkpoint.metrics)
         if checkpoint.metrics.epoch in keep:
-            store.keep_epoch(spec, home, model, checkpoint.metrics.epoch)
+            store.save_epoch_weights(spec, home, model, checkpoint.metrics.epoch)
         store.save_checkpoint(spec, home, checkpoint, epochs)
     # the test after the last epoch was in fp32 already, unless the recipe's precision is another
     tested = test.outputs if test.outputs is not None and spec.recipe.precision == "fp32" else test.evaluate()
@@ -216,7 +216,7 @@ def _labelled(spec: RunSpec, images: Images, home: Path) -> ImageSet:
 def _check_forward(model: nn.Module, images: Images, device: torch.device, name: str) -> None:
     """Before time is spent on it: a network that is random in evaluation mode would have no labels."""
     few = list(range(min(8, len(images.test))))
-    with kernels(deterministic=True):
+    with deterministic_algorithms():
         check_forward_repeats(model, images.test.normalized(few).to(device), name)
 
 

@@ -2,7 +2,7 @@
 
 from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, mean_agreement, pair_table
 from dbviz.scores.churn import churn, image_scores, jensen_shannon
-from dbviz.scores.error_rate import error_estimate
+from dbviz.scores.error_rate import error_rate
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
 from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, convergence, fragmentation, fragments
 from dbviz.scores.luck import (
@@ -61,7 +61,7 @@ __all__ = [
     "disagreement_ratio",
     "distribution_deviation",
     "distribution_variance",
-    "error_estimate",
+    "error_rate",
     "expected_maximum",
     "extreme",
     "fragmentation",

@@ -127,7 +127,7 @@ def inside_triangle(
 ) -> Bool[np.ndarray, "row column"]:
     """Which points of a plane's grid lie in the triangle of its three images, edges included.
 
-    These are .5 / (1 + 2 margin)^2 of the grid's points, 34.7 % at the margin .1 of published scores.
+    These are .5 / (1 + 2 padding)^2 of the grid's points, 34.7 % at the padding .1 of published scores.
     """
     x, y = np.meshgrid(a, b)
     tolerance = 1e-9 * float(np.ptp(anchors, axis=0).prod())

@@ -6,12 +6,12 @@ from jaxtyping import Bool, Int64
 from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate, jackknife_estimate
 
-__all__ = ["error_estimate"]
+__all__ = ["error_rate"]
 
 _GROUPS = 50
 
 
-def error_estimate(
+def error_rate(
     wrong: Bool[np.ndarray, "run image"],
     counted: Bool[np.ndarray, "run image"] | None = None,
     *,

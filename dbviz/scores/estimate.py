@@ -34,7 +34,7 @@ class Estimate:
     """How many runs of each group: one number within an architecture, two between architectures."""
     run_variance: float = math.nan
     """Jackknife variance of the value over runs; no number where it cannot be had."""
-    triplet_variance: float = math.nan
+    item_variance: float = math.nan
     """The same over triplets."""
     note: str = ""
     """What the interval does not cover."""
@@ -110,7 +110,7 @@ def jackknife_estimate(
         triplets=triplets,
         runs=runs,
         run_variance=sum(variances[1:]) if covered else float("nan"),
-        triplet_variance=by_triplet,
+        item_variance=by_triplet,
         note="" if covered else f"over triplets alone: {min(runs)} runs cannot show how runs vary",
     )
 

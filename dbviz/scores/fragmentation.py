@@ -135,7 +135,7 @@ def convergence(
     same planes and runs, so their difference is known better than their intervals suggest.
 
     Args:
-        maps_double: label maps sampled at twice the resolution that is judged.
+        maps_double: label maps sampled at twice the resolution that is retry_or_give_up.
 
     Raises:
         InputError: fewer than five points a side, fewer than two planes, or connectivity neither 4 nor 8.

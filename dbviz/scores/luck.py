@@ -141,7 +141,7 @@ def halves_correlation(halves: Float64[np.ndarray, "split 2 run"], *, level: flo
         triplets=len(halves),
         runs=(runs,),
         run_variance=variance,
-        triplet_variance=0.0,
+        item_variance=0.0,
     )
 
 

@@ -1,4 +1,4 @@
-"""How many runs and triplets give the interval asked for, judged from a pilot."""
+"""How many runs and triplets give the interval asked for, retry_or_give_up from a pilot."""
 
 from dataclasses import dataclass
 
@@ -50,7 +50,7 @@ def plan(pilot: Estimate, half_width: float, *, runs: int | None = None) -> Plan
 def expected_half_width(pilot: Estimate, runs: int, triplets: int) -> float:
     """The half-width that `runs` runs and `triplets` triplets would give if they vary as the pilot's do."""
     by_runs = pilot.run_variance * pilot.runs[0] / runs
-    by_triplets = pilot.triplet_variance * pilot.triplets / triplets
+    by_triplets = pilot.item_variance * pilot.triplets / triplets
     total = by_runs + by_triplets
     if total == 0:
         return 0.0

@@ -12,13 +12,13 @@ from dbviz.core.errors import InputError
 from dbviz.data import Images
 from dbviz.margins.measuring import DISTANCES
 from dbviz.runs.training_run import training_images
-from dbviz.scores import Estimate, error_estimate, fragmentation, median_margin, reproducibility
+from dbviz.scores import Estimate, error_rate, fragmentation, median_margin, reproducibility
 from dbviz.spec import LabelNoise, RunSpec
 from dbviz.sweeps.measuring import Measured, measured
-from dbviz.sweeps.members import Member, by_curve, by_place, field_along, members_of
+from dbviz.sweeps.members import Member, by_curve, by_place, field_along, find_members
 from dbviz.sweeps.study import Study
 
-__all__ = ["SCORES", "Curve", "Point", "curves_of", "threshold"]
+__all__ = ["SCORES", "Curve", "Point", "make_curves", "threshold"]
 
 SCORES = {
     "test_error": "test error",
@@ -61,7 +61,7 @@ class Curve:
         return np.array([point.x for point in there]), [point.scores[score] for point in there]
 
 
-def curves_of(
+def make_curves(
     specs: Sequence[RunSpec], study: Study, *, along: str | None = None, tolerance: float = 0.01
 ) -> list[Curve]:
     """The curves of a sweep, from whatever runs of it are measured.
@@ -73,7 +73,7 @@ def curves_of(
     Raises:
         InputError: no run is measured, or the field holds no number.
     """
-    members = members_of(specs, study)
+    members = find_members(specs, study)
     if not members:
         raise InputError("no run of the sweep is finished: there is nothing to score")
     images, field = study.load_images(), along or field_along(specs, study)
@@ -98,7 +98,7 @@ def _scores(members: Sequence[Member], study: Study, images: Images) -> dict[str
     found = [measured(member.spec, study, member.epoch) for member in members]
     test_wrong = np.stack([one.test_predictions != images.test.labels for one in found])
     maps = _label_maps(members, found)
-    scores = {"test_error": error_estimate(test_wrong), **_train_errors(members, found, study, images)}
+    scores = {"test_error": error_rate(test_wrong), **_train_errors(members, found, study, images)}
     (scores["fragmentation"],) = fragmentation(maps).values()
     if len(members) > 1:
         scores["reproducibility"] = reproducibility(maps)
@@ -115,10 +115,10 @@ def _train_errors(
     true = images.train.labels[: len(given[0])]
     wrong = np.stack([one.train_predictions != labels for one, labels in zip(found, given, strict=True)])
     noisy: Bool[np.ndarray, "run image"] = np.stack(given) != true
-    errors = {"train_error": error_estimate(wrong)}
+    errors = {"train_error": error_rate(wrong)}
     parts = {"train_error_clean": ~noisy, "train_error_mislabelled": noisy} if noisy.any() else {}
     enough = {name: part for name, part in parts.items() if part.sum(axis=1).min() >= 2}
-    return errors | {name: error_estimate(wrong, part) for name, part in enough.items()}
+    return errors | {name: error_rate(wrong, part) for name, part in enough.items()}
 
 
 def _label_maps(members: Sequence[Member], found: Sequence[Measured]) -> xr.Dataset:

@@ -36,9 +36,16 @@ from dbviz.runs.training_run import training_images
 from dbviz.spec import RunSpec
 from dbviz.sweeps.study import Study
 from dbviz.training import choose_device, logits
-from dbviz.training.device import kernels
+from dbviz.training.device import deterministic_algorithms
 
-__all__ = ["Measured", "is_measured", "measured", "measured_in", "perform", "seconds_to_measure"]
+__all__ = [
+    "Measured",
+    "estimate_measuring_seconds",
+    "is_measured",
+    "measured",
+    "measurement_environment",
+    "train_and_measure",
+]
 
 _EVALUATIONS_A_HALF_LINE = 35
 """About what finding a margin takes: most of the 31 steps outwards, then halvings."""
@@ -58,7 +65,7 @@ class Measured:
     """The test images that have a margin."""
 
 
-def perform(spec: RunSpec, study: Study) -> None:
+def train_and_measure(spec: RunSpec, study: Study) -> None:
     """Trains the run of `spec` where it is not trained yet, and measures what is not measured yet.
 
     Raises:
@@ -76,7 +83,7 @@ def perform(spec: RunSpec, study: Study) -> None:
             _measure(run.at(epoch), images, planes, study, device)
 
 
-def seconds_to_measure(spec: RunSpec, study: Study) -> float:
+def estimate_measuring_seconds(spec: RunSpec, study: Study) -> float:
     """Estimated seconds that measuring a run of `spec` takes, from one batch through the network untrained."""
     images, device = study.load_images(), choose_device(study.device)
     model = build(spec.arch, len(images.class_names), spec.width, image_shape=images.image_shape).to(device)
@@ -106,7 +113,7 @@ def measured(spec: RunSpec, study: Study, epoch: int) -> Measured:
     return Measured(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
-def measured_in(spec: RunSpec, study: Study, epoch: int) -> dict[str, Any]:
+def measurement_environment(spec: RunSpec, study: Study, epoch: int) -> dict[str, Any]:
     """The environment in which the run was measured after `epoch`; nothing where that is not there."""
     path = _environment_path(study, spec, epoch)
     return json.loads(path.read_bytes()) if path.exists() else {}
@@ -131,14 +138,14 @@ def _measure(run: Run, images: Images, planes: PlaneSet, study: Study, device: t
     }
     epoch = run.epoch or len(run.epochs)
     metadata = {"spec": run.spec.identity, "epoch": epoch, "weights": run.fingerprint}
-    with kernels(deterministic=True):  # as they were while it was measured
+    with deterministic_algorithms():  # as they were while it was measured
         text = json.dumps(environment(device), indent=2) + "\n"
-    files.write_whole(_environment_path(study, run.spec, epoch), text.encode())
+    files.atomic_write(_environment_path(study, run.spec, epoch), text.encode())
     files.save_tensors(_path(study, run.spec, epoch), tensors, metadata)
 
 
 def _label_maps(model: nn.Module, planes: PlaneSet, study: Study) -> UInt8[np.ndarray, "plane row column"]:
-    grid = {"resolution": study.resolution, "margin": study.margin}
+    grid = {"resolution": study.resolution, "padding": study.padding}
     found = label_planes(model, planes.planes, **grid)
     return sample(model, planes, **grid).labels.values[0] if found is None else found
 

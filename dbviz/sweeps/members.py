@@ -11,7 +11,7 @@ from dbviz.spec.names import network_names
 from dbviz.sweeps.measuring import is_measured
 from dbviz.sweeps.study import Study
 
-__all__ = ["Member", "by_curve", "by_place", "field_along", "members_of"]
+__all__ = ["Member", "by_curve", "by_place", "field_along", "find_members"]
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -24,7 +24,7 @@ class Member:
     epoch: int
 
 
-def members_of(specs: Iterable[RunSpec], study: Study) -> list[Member]:
+def find_members(specs: Iterable[RunSpec], study: Study) -> list[Member]:
     """Everything that is measured of the runs."""
     pairs = [(spec, epoch) for spec in specs for epoch in study.measured_after(spec)]
     return [Member(spec, epoch) for spec, epoch in pairs if is_measured(spec, study, epoch)]

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.errors import InputError
 from dbviz.data import Images, load_images
 from dbviz.planes.plane import check_grid
@@ -29,7 +30,7 @@ class Study:
     """How many planes, through triplets of test images, the same for every run."""
     triplet_seed: int = 0
     resolution: int = 50
-    margin: float = 0.1
+    padding: float = 0.1
     margin_images: int = 0
     """On how many test images margins are measured; none is the quick choice."""
     directions: int = 10
@@ -40,7 +41,7 @@ class Study:
     def __post_init__(self) -> None:
         if self.triplets < 2:
             raise InputError(f"{self.triplets} triplets: intervals need at least two planes (--triplets)")
-        check_grid(self.resolution, self.margin)
+        check_grid(self.resolution, self.padding)
         if min((*self.epochs, 1)) < 1:
             raise InputError(f"epoch {min(self.epochs)}: epochs are counted from 1")
         if self.margin_images < 0:
@@ -66,10 +67,14 @@ class Study:
     @property
     def identity(self) -> str:
         """Eight hexadecimal digits that stand for what is measured, whatever device or place it is measured in."""
-        named = ("dataset", "triplets", "triplet_seed", "resolution", "margin", "margin_images", "directions")
-        contents = {name: value for name, value in vars(self).items() if name in named}
+        named = ("dataset", "triplets", "triplet_seed", "resolution", "margin_images", "directions")
+        contents = {name: getattr(self, name) for name in named}
+        contents["margin"] = self.padding  # the name under which it was hashed from the first release on
         return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:8]
 
     def on(self, device: str) -> "Study":
         """The same study on another device."""
         return dataclasses.replace(self, device=device)
+
+
+Study.__init__ = renamed_parameter("margin", "padding")(Study.__init__)

@@ -5,11 +5,11 @@ from functools import partial
 
 import torch
 
-from dbviz.executors import Event, Executor, Failed, carry_out
+from dbviz.executors import Event, Executor, Failed, run_tasks
 from dbviz.models.build import construct
 from dbviz.runs.fitting import estimate_seconds
 from dbviz.spec import RunSpec
-from dbviz.sweeps.measuring import is_measured, perform, seconds_to_measure
+from dbviz.sweeps.measuring import estimate_measuring_seconds, is_measured, train_and_measure
 from dbviz.sweeps.study import Study
 from dbviz.training import choose_device
 
@@ -36,18 +36,20 @@ def run_sweep(
     """
     cost = {spec: _cost(spec) for spec in missing(specs, study)}
     ready = len(specs) - len(cost)
-    return carry_out(cost, partial(perform, study=study), executor, ready=ready, progress=progress, on_event=on_event)
+    return run_tasks(
+        cost, partial(train_and_measure, study=study), executor, ready=ready, progress=progress, on_event=on_event
+    )
 
 
-def estimate_sweep(specs: Sequence[RunSpec], study: Study, at_once: int) -> float:
-    """Estimated seconds for the runs that are not done yet, judged from one of middling size."""
+def estimate_sweep(specs: Sequence[RunSpec], study: Study, concurrency: int) -> float:
+    """Estimated seconds for the runs that are not done yet, retry_or_give_up from one of middling size."""
     cost = {spec: _cost(spec) for spec in missing(specs, study)}
     if not cost:
         return 0.0
     middling = sorted(cost, key=cost.__getitem__)[len(cost) // 2]
     (seconds,) = estimate_seconds([middling], study.load_images(), choose_device(study.device)).values()
-    seconds += seconds_to_measure(middling, study)
-    return seconds * sum(cost.values()) / cost[middling] / min(at_once, len(cost))
+    seconds += estimate_measuring_seconds(middling, study)
+    return seconds * sum(cost.values()) / cost[middling] / min(concurrency, len(cost))
 
 
 def _cost(spec: RunSpec) -> float:

@@ -10,7 +10,7 @@ import torch
 from dbviz.core.errors import InputError, unknown_name
 from dbviz.spec import Precision
 
-__all__ = ["choose_device", "default_precision", "evaluation_batch", "full_precision", "kernels"]
+__all__ = ["choose_device", "default_precision", "deterministic_algorithms", "evaluation_batch", "full_precision"]
 
 _filling: Any = torch.utils.deterministic
 
@@ -52,12 +52,12 @@ def evaluation_batch(device: torch.device) -> int:
 
 
 @contextlib.contextmanager
-def kernels(*, deterministic: bool) -> Iterator[None]:
+def deterministic_algorithms(enabled: bool = True) -> Iterator[None]:
     """Within the block torch uses only kernels that give the same bits every time, or any that is fast.
 
     The PyTorch note "Reproducibility" lists what this covers. The settings are put back afterwards.
     """
-    if deterministic:
+    if enabled:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
     before = (
         torch.are_deterministic_algorithms_enabled(),
@@ -65,9 +65,9 @@ def kernels(*, deterministic: bool) -> Iterator[None]:
         _filling.fill_uninitialized_memory,
         torch.backends.cudnn.benchmark,
     )
-    torch.use_deterministic_algorithms(deterministic)
+    torch.use_deterministic_algorithms(enabled)
     _filling.fill_uninitialized_memory = False  # nothing here reads what it has not written
-    torch.backends.cudnn.benchmark = not deterministic
+    torch.backends.cudnn.benchmark = not enabled
     try:
         yield
     finally:

@@ -12,11 +12,11 @@ from dbviz.data.arrays import ImageSet
 from dbviz.spec import Precision
 from dbviz.training.device import evaluation_batch
 
-__all__ = ["accuracy", "evaluating", "logits"]
+__all__ = ["accuracy", "eval_mode", "logits"]
 
 
 @contextlib.contextmanager
-def evaluating(model: Callable[[Tensor], Tensor]) -> Iterator[None]:
+def eval_mode(model: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Within the block a module is in evaluation mode and no gradient is kept; then each part's mode is put back."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
@@ -39,7 +39,7 @@ def logits(
 ) -> Float32[Tensor, "n k"]:
     """The model's outputs for every image, on the CPU."""
     found, batch_size = [], evaluation_batch(device)
-    with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with eval_mode(model), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         for start in range(0, len(images), batch_size):
             batch = images.normalized(np.arange(start, min(start + batch_size, len(images))))
             found.append(model(batch.to(device, memory_format=torch.channels_last)).float())

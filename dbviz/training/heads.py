@@ -15,8 +15,8 @@ from dbviz.core.errors import InputError
 from dbviz.data.arrays import ImageSet
 from dbviz.data.device_batches import epoch_order
 from dbviz.spec import Precision, Recipe, Seeds
-from dbviz.training.device import evaluation_batch, kernels
-from dbviz.training.evaluation import evaluating, logits
+from dbviz.training.device import deterministic_algorithms, evaluation_batch
+from dbviz.training.evaluation import eval_mode, logits
 
 __all__ = ["FeatureBatches", "features", "head_logits", "head_of"]
 
@@ -31,7 +31,7 @@ def head_of(model: nn.Module, image_shape: tuple[int, int, int]) -> str:
     linear = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
     handles = [layer.register_forward_hook(partial(_note, said, name)) for name, layer in linear.items()]
     try:
-        with evaluating(model):
+        with eval_mode(model):
             output = model(torch.zeros(2, *image_shape, device=next(model.parameters()).device))
     finally:
         for handle in handles:
@@ -50,7 +50,7 @@ def features(model: nn.Module, head: nn.Module, images: ImageSet, device: torch.
     found: list[Tensor] = []
     handle = head.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0]))
     try:
-        with kernels(deterministic=True):
+        with deterministic_algorithms():
             logits(model, images, device)
     finally:
         handle.remove()
@@ -62,7 +62,7 @@ def head_logits(
 ) -> Float32[Tensor, "n k"]:
     """The head's outputs, on the CPU; in batches as those of `dbviz.training.logits`, hence to the same bits."""
     kind = features.device.type
-    with evaluating(head), torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
+    with eval_mode(head), torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
         found = [head(batch).float() for batch in features.split(evaluation_batch(features.device))]
     return torch.cat(found).cpu()
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dbviz.core.errors import InputError, TrainingDiverged
 from dbviz.data.arrays import ImageSet
 from dbviz.training.device import evaluation_batch
-from dbviz.training.evaluation import evaluating
+from dbviz.training.evaluation import eval_mode
 from dbviz.training.loop import Checkpoint, EpochMetrics
 
 __all__ = ["least_norm_solution", "least_squares"]
@@ -87,7 +87,7 @@ def _parts(model: nn.Module) -> tuple[nn.Module, nn.Linear]:
 def _features(features: nn.Module, images: ImageSet, device: torch.device) -> Float64[Tensor, "n width"]:
     """The features of every image, on the CPU."""
     found, size = [], evaluation_batch(device)
-    with evaluating(features):
+    with eval_mode(features):
         for start in range(0, len(images), size):
             batch = images.normalized(np.arange(start, min(start + size, len(images))))
             found.append(features(batch.to(device)).double().cpu())

@@ -14,9 +14,9 @@ from dbviz.core.errors import TrainingDiverged
 from dbviz.core.streams import numpy_stream, torch_seeded
 from dbviz.data.device_batches import Batches
 from dbviz.spec import Recipe, Seeds
-from dbviz.training.device import kernels
+from dbviz.training.device import deterministic_algorithms
 from dbviz.training.objectives import Objective, plain_objective
-from dbviz.training.optimizers import ascended, learning_rate, make_optimizer
+from dbviz.training.optimizers import learning_rate, make_optimizer, sam_ascent
 
 __all__ = ["Checkpoint", "EpochMetrics", "train"]
 
@@ -82,7 +82,10 @@ def train(
         done = start.metrics.epoch
         _restore(model, optimizer, start.tensors)
     for epoch in range(done, recipe.epochs):
-        with torch_seeded(seeds.augment, "dropout", epoch), kernels(deterministic=recipe.deterministic):
+        with (
+            torch_seeded(seeds.augment, "dropout", epoch),
+            deterministic_algorithms(recipe.deterministic),
+        ):
             rng = numpy_stream(seeds.augment, "mode", epoch)
             metrics = _epoch(model, optimizer, objective, batches, recipe, epoch, rng, device, on_batch)
         if not math.isfinite(metrics.train_loss):
@@ -140,7 +143,7 @@ def training_step(
         group["lr"] = rate
     loss, logits = _gradient(model, optimizer, loss_of, images, targets, recipe)
     if recipe.optimizer == "sam":
-        with ascended(model, recipe.sam_radius):
+        with sam_ascent(model, recipe.sam_radius):
             _gradient(model, optimizer, loss_of, images, targets, recipe)
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)

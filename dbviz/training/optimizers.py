@@ -11,9 +11,9 @@ from dbviz.core.errors import InputError
 from dbviz.spec import Recipe
 
 __all__ = [
-    "ascended",
     "learning_rate",
     "make_optimizer",
+    "sam_ascent",
 ]
 
 _STEPS = (0.37, 0.62, 0.87)
@@ -53,7 +53,7 @@ def learning_rate(recipe: Recipe, step: int, total: int) -> float:
 
 
 @contextlib.contextmanager
-def ascended(model: nn.Module, radius: float) -> Iterator[None]:
+def sam_ascent(model: nn.Module, radius: float) -> Iterator[None]:
     """Within the block the weights stand at w + radius g / |g|, g their gradient; then they are w again, exactly.
 
     |g| is the norm over all parameters together. Batch norm's running statistics do not move within the block: they are

@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from dbviz.core.digests import digest_of_all
 from dbviz.core.errors import InputError
-from dbviz.training.evaluation import evaluating
+from dbviz.training.evaluation import eval_mode
 
 __all__ = ["check_forward_repeats", "random_part"]
 
@@ -38,7 +38,7 @@ def random_part(model: Callable[[Tensor], Any], images: Tensor) -> str | None:
     Returns:
         Such as `layers.3 (Dropout)`; None if every bit repeats.
     """
-    with evaluating(model):
+    with eval_mode(model):
         first, again = (digest_of_all(model(images)) for _ in range(2))
         if first == again:
             return None

@@ -12,7 +12,7 @@ from dbviz.data.device_batches import DeviceBatches
 from dbviz.models.build import build, construct
 from dbviz.models.registry import ARCHITECTURES
 from dbviz.spec import Recipe, RunSpec
-from dbviz.training.device import kernels
+from dbviz.training.device import deterministic_algorithms
 from dbviz.training.evaluation import logits
 from dbviz.training.heads import features, head_of
 from dbviz.training.least_squares import least_norm_solution
@@ -43,7 +43,7 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
     optimizer = make_optimizer(model, recipe)
     # a teacher's forward is left out: it costs a third of a step at most
     objective = plain_objective(recipe) if spec.teacher else make_objective(recipe, images.train)
-    with torch_seeded(0, "pilot"), kernels(deterministic=recipe.deterministic):
+    with torch_seeded(0, "pilot"), deterministic_algorithms(recipe.deterministic):
         _step(model, optimizer, objective, batch_images, labels, recipe)
         _wait(device)
         began = time.perf_counter()

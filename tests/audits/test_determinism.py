@@ -375,8 +375,8 @@ def test_the_rate_is_the_one_of_the_whole_schedule(monkeypatch):
     monkeypatch.setattr(subject, "training_step", noting)
     recipe = Recipe(epochs=1, learning_rate=1.0, schedule="steps")
     made: dict[str, Any] = {"recipe": recipe, "device": CPU, "images": IMAGES}
-    of = subject.Subject(make_model=network, make_batches=batches, steps=3, of_steps=4, **made)
-    subject.few_steps(of, Settings())
+    of = subject.TrainingSetup(make_model=network, make_batches=batches, steps=3, of_steps=4, **made)
+    subject.train_steps(of, Settings())
     assert rates == pytest.approx([1.0, 1.0, 0.1])  # at 0, 25 and 50 %
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dbviz.benchmarks import Growth, Measured
-from dbviz.benchmarks.baseline import AugmentedImages, usual_labels
+from dbviz.benchmarks.baseline import AugmentedImages, baseline_labels
 from dbviz.benchmarks.measuring import memory_growth, steady_seconds
 from dbviz.cli import bench
 from dbviz.label_maps import sample
@@ -20,9 +20,9 @@ CPU = torch.device("cpu")
 
 def test_the_usual_way_gives_the_same_labels(small_images):
     planes, network = draw_planes(small_images.test, 2), build("fcnet", width=16).eval()
-    labels = usual_labels(network, planes, 12, 0.1, 144, CPU)
+    labels = baseline_labels(network, planes, 12, 0.1, 144, CPU)
     assert np.array_equal(sample(network, planes, resolution=12).labels.values.reshape(-1), labels)
-    assert len(usual_labels(network, planes[:1], 12, 0.1, 30, CPU)) == 30
+    assert len(baseline_labels(network, planes[:1], 12, 0.1, 30, CPU)) == 30
 
 
 def test_the_usual_images_are_normalised_and_vary(small_images):

@@ -129,9 +129,9 @@ def test_plot_samples_again_what_is_asked_for_anew(monkeypatch):
         dbviz.cli.load_or_sample, "sample", lambda *a, **k: sampled.append(k["resolution"]) or sample(*a, **k)
     )
     assert plot("--resolution", "9") == 0
-    assert plot("--resolution", "9", "--margin", "0.1") == 0
-    assert plot("--resolution", "9", "--margin", "0.1", "--shade") == 0
-    assert plot("--resolution", "9", "--margin", "0.1") == 0  # confidence more than needed
+    assert plot("--resolution", "9", "--padding", "0.1") == 0
+    assert plot("--resolution", "9", "--padding", "0.1", "--shade") == 0
+    assert plot("--resolution", "9", "--padding", "0.1") == 0  # confidence more than needed
     assert sampled == [9, 9, 9]
     assert len(list(OUT.glob("*.nc"))) == 3  # none written over by a call that asks for something else
     first.write_bytes(b"damaged")
@@ -219,7 +219,7 @@ def one_line(capsys, status: int, expected: int = 2, command: str = "plot") -> s
         ("--resolution 1", "resolution is 1: it must be 2 ..."),
         ("--resolution 0", "resolution is 0: it must be 2 ..."),
         ("--resolution 1000000", "resolution is 1000000: it must be 2 ..."),
-        ("--margin nan", "margin is nan"),
+        ("--padding nan", "padding is nan"),
         ("--seeds 0 0", "seeds 0 0 repeat one"),
         ("--seeds 4-1", "run backwards"),
         ("--seeds x", "seed 'x': give whole numbers"),

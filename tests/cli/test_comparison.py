@@ -36,7 +36,7 @@ def options(tmp_path_factory) -> ComparisonOptions:
 
 @pytest.fixture(scope="module")
 def compared(options) -> Comparison:
-    return compare("some_figure", options, resolution=5, margin=0.25)
+    return compare("some_figure", options, resolution=5, padding=0.25)
 
 
 def test_the_networks_asked_for_are_sampled_on_the_planes_asked_for(compared):
@@ -54,7 +54,7 @@ def test_the_networks_asked_for_are_sampled_on_the_planes_asked_for(compared):
 
 def test_what_was_compared_is_found_again(compared, options, monkeypatch):
     monkeypatch.setattr(dbviz.cli.load_or_sample, "sample", lambda *_, **__: pytest.fail("sampled"))
-    again = compare("some_figure", options, resolution=5, margin=0.25)
+    again = compare("some_figure", options, resolution=5, padding=0.25)
     assert (again.path, again.runs) == (compared.path, compared.runs)
     assert again.maps.labels.equals(compared.maps.labels)
 

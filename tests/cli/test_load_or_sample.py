@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 import dbviz.cli.load_or_sample
-from dbviz.cli.load_or_sample import kept_maps
+from dbviz.cli.load_or_sample import load_or_sample
 from dbviz.data import shapes
 from dbviz.label_maps import save
 from dbviz.models import build
 from dbviz.planes import PlaneSet, draw_planes
 
-GRID: dict[str, Any] = {"resolution": 9, "margin": 0.1, "device": "cpu"}
+GRID: dict[str, Any] = {"resolution": 9, "padding": 0.1, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +26,10 @@ def never(*_, **__):
 
 def test_an_equal_call_samples_nothing(asked, tmp_path, monkeypatch, capsys):
     models, planes = asked
-    maps, path = kept_maps(models, planes, tmp_path, ["a", "b"], **GRID)
+    maps, path = load_or_sample(models, planes, tmp_path, ["a", "b"], **GRID)
     assert path.name.startswith("a-b-")
     monkeypatch.setattr(dbviz.cli.load_or_sample, "sample", never)
-    again, same = kept_maps(models, planes, tmp_path, ["a", "b"], **GRID)
+    again, same = load_or_sample(models, planes, tmp_path, ["a", "b"], **GRID)
     assert same == path
     assert again.labels.equals(maps.labels)
     assert "not sampled again" in capsys.readouterr().out
@@ -37,49 +37,51 @@ def test_an_equal_call_samples_nothing(asked, tmp_path, monkeypatch, capsys):
 
 def test_other_weights_are_other_maps(asked, tmp_path):
     models, planes = asked
-    _, path = kept_maps(models, planes, tmp_path, ["a"], **GRID)
+    _, path = load_or_sample(models, planes, tmp_path, ["a"], **GRID)
     other = build("fcnet", width=16, seed=1).eval()
-    assert kept_maps({"net": other}, planes, tmp_path, ["a"], **GRID)[1] != path
+    assert load_or_sample({"net": other}, planes, tmp_path, ["a"], **GRID)[1] != path
 
 
-@pytest.mark.parametrize("other", [{"margin": 0.2}, {"resolution": 8}])
+@pytest.mark.parametrize("other", [{"padding": 0.2}, {"resolution": 8}])
 def test_another_grid_is_another_file(asked, tmp_path, other):
     models, planes = asked
-    _, path = kept_maps(models, planes, tmp_path, ["a"], **GRID)
+    _, path = load_or_sample(models, planes, tmp_path, ["a"], **GRID)
     grid: dict[str, Any] = GRID | other
-    maps, changed = kept_maps(models, planes, tmp_path, ["a"], **grid)
+    maps, changed = load_or_sample(models, planes, tmp_path, ["a"], **grid)
     assert changed != path
     assert {name: maps.attrs[name] for name in other} == other
 
 
 def test_maps_without_confidence_do_not_stand_for_maps_with_it(asked, tmp_path):
     models, planes = asked
-    assert "confidence" not in kept_maps(models, planes, tmp_path, ["a"], **GRID)[0]
-    assert "confidence" in kept_maps(models, planes, tmp_path, ["a"], **GRID, confidence=True)[0]
+    assert "confidence" not in load_or_sample(models, planes, tmp_path, ["a"], **GRID)[0]
+    assert "confidence" in load_or_sample(models, planes, tmp_path, ["a"], **GRID, confidence=True)[0]
 
 
 def test_maps_of_which_one_was_refined_are_sampled_again(asked, tmp_path):
     models, planes = asked
-    maps, path = kept_maps(models, planes, tmp_path, ["a"], **GRID)
+    maps, path = load_or_sample(models, planes, tmp_path, ["a"], **GRID)
     evaluated = maps.evaluated.copy()
     evaluated[0, 0] = 80  # of 81
     save(maps.assign(evaluated=evaluated), path)
-    assert (kept_maps(models, planes, tmp_path, ["a"], **GRID)[0].evaluated == 81).all()
+    assert (load_or_sample(models, planes, tmp_path, ["a"], **GRID)[0].evaluated == 81).all()
 
 
 def test_refined_maps_ask_for_fewer_points_and_are_found_again(asked, tmp_path, monkeypatch):
     models, planes = asked
     grid: dict[str, Any] = GRID | {"resolution": 41, "refine": True}
-    maps, path = kept_maps(models, planes, tmp_path, ["a"], **grid)
+    maps, path = load_or_sample(models, planes, tmp_path, ["a"], **grid)
     assert (maps.evaluated < 41 * 41).all()
     monkeypatch.setattr(dbviz.cli.load_or_sample, "sample", never)
-    assert kept_maps(models, planes, tmp_path, ["a"], **grid)[1] == path
+    assert load_or_sample(models, planes, tmp_path, ["a"], **grid)[1] == path
 
 
 def test_refined_maps_are_not_taken_for_dense_ones(asked, tmp_path, monkeypatch):
     models, planes = asked
-    kept_maps(models, planes, tmp_path, ["a"], **GRID, refine=True)
-    dense, path = kept_maps(models, planes, tmp_path, ["a"], **GRID)
+    load_or_sample(models, planes, tmp_path, ["a"], **GRID, refine=True)
+    dense, path = load_or_sample(models, planes, tmp_path, ["a"], **GRID)
     assert (dense.evaluated == 81).all()
     monkeypatch.setattr(dbviz.cli.load_or_sample, "sample", never)
-    assert kept_maps(models, planes, tmp_path, ["a"], **GRID, refine=True)[1] == path  # a dense one serves for both
+    assert (
+        load_or_sample(models, planes, tmp_path, ["a"], **GRID, refine=True)[1] == path
+    )  # a dense one serves for both

@@ -12,7 +12,7 @@ import torch
 
 import dbviz
 from dbviz.core.environment import _own_commit, describe_differences, differences, environment
-from dbviz.training.device import full_precision, kernels
+from dbviz.training.device import deterministic_algorithms, full_precision
 
 PACKAGE = Path(dbviz.__file__).parent
 MODULE = sys.modules["dbviz.core.environment"]
@@ -61,9 +61,9 @@ def test_installed_into_a_users_repository_dbviz_has_no_commit_of_its_own(projec
 
 
 def test_flags_that_change_bits_are_those_of_the_moment():
-    with kernels(deterministic=True), full_precision():
+    with deterministic_algorithms(), full_precision():
         strict = environment()
-    with kernels(deterministic=False):
+    with deterministic_algorithms(False):
         loose = environment()
     assert (strict["deterministic_algorithms"], strict["cudnn_benchmark"]) == (True, False)
     assert (loose["deterministic_algorithms"], loose["cudnn_benchmark"]) == (False, True)

@@ -15,7 +15,7 @@ import pytest
 
 from dbviz.core import files
 from dbviz.core.errors import InputError
-from dbviz.executors import Failed, Finished, InProcess, Pool, Retried, Started, carry_out
+from dbviz.executors import Failed, Finished, InProcess, Pool, Retried, Started, run_tasks
 from dbviz.executors.events import WORKER_DIED
 from dbviz.sweeps import estimate_sweep, measuring, missing, run_sweep
 
@@ -155,7 +155,7 @@ def test_the_display_counts_what_was_ready_done_and_failed(make, monkeypatch):
             raise InputError("no")
 
     monkeypatch.setattr(sys.modules["dbviz.executors.run_tasks"], "progress_bar", bar)
-    carry_out({bad: 3.0, good[0]: 2.0, good[1]: 1.0}, task, InProcess(), ready=4)
+    run_tasks({bad: 3.0, good[0]: 2.0, good[1]: 1.0}, task, InProcess(), ready=4)
     assert [amount for amount, _ in shown] == [0, 3, 0, 2, 0, 1]
     assert shown[0][1] == "4 of 7 runs done, 1 running, 0 failed"
     assert shown[-1][1] == "6 of 7 runs done, 0 running, 1 failed"
@@ -164,7 +164,7 @@ def test_the_display_counts_what_was_ready_done_and_failed(make, monkeypatch):
 def test_the_estimate_counts_training_and_measuring_on_all_workers(make, study, monkeypatch):
     specs = make(seeds=(0, 1, 2, 3))
     monkeypatch.setattr("dbviz.sweeps.sweep.estimate_seconds", lambda some, *_: dict.fromkeys(some, 10.0))
-    monkeypatch.setattr("dbviz.sweeps.sweep.seconds_to_measure", lambda *_: 5.0)
+    monkeypatch.setattr("dbviz.sweeps.sweep.estimate_measuring_seconds", lambda *_: 5.0)
     assert [estimate_sweep(specs, study, workers) for workers in (1, 2, 9)] == [60.0, 30.0, 15.0]
 
 
@@ -174,7 +174,7 @@ def test_measuring_is_estimated_from_one_batch(make, study, monkeypatch):
     ticks = itertools.count()
     monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
     (features,), (network,) = make(seeds=(0,)), make("resnet18k", seeds=(0,), width=1)
-    assert measuring.seconds_to_measure(features, study) == pytest.approx(32 / 64)
-    assert measuring.seconds_to_measure(network, study) == pytest.approx((32 + 3 * 36) / 64)
+    assert measuring.estimate_measuring_seconds(features, study) == pytest.approx(32 / 64)
+    assert measuring.estimate_measuring_seconds(network, study) == pytest.approx((32 + 3 * 36) / 64)
     wider = dataclasses.replace(study, margin_images=2, directions=5)
-    assert measuring.seconds_to_measure(features, wider) == pytest.approx((32 + 2 * 5 * 35) / 64)
+    assert measuring.estimate_measuring_seconds(features, wider) == pytest.approx((32 + 2 * 5 * 35) / 64)

@@ -13,7 +13,7 @@ from dbviz.sweeps import Curve, Point
 
 
 def estimate(value: float, high: float | None = None) -> Estimate:
-    variances: dict[str, Any] = {"run_variance": 0.0, "triplet_variance": 0.0}
+    variances: dict[str, Any] = {"run_variance": 0.0, "item_variance": 0.0}
     return Estimate(
         value=value, low=value - 0.1, high=value + 0.1 if high is None else high, triplets=2, runs=(2,), **variances
     )

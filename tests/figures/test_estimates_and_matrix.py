@@ -9,7 +9,7 @@ from dbviz.scores import Estimate
 
 
 def estimate(value: float) -> Estimate:
-    variances: dict[str, Any] = {"run_variance": 0.0, "triplet_variance": 0.0}
+    variances: dict[str, Any] = {"run_variance": 0.0, "item_variance": 0.0}
     return Estimate(value=value, low=value - 0.1, high=value + 0.05, triplets=9, runs=(3,), **variances)
 
 

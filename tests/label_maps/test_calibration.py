@@ -48,7 +48,7 @@ def test_the_reach_is_twice_the_largest_error_found():
     assert found is not None
     assert found.how.startswith("bf16")
     logits, exact = fast_logits(found, sample(), predictor.batch), predictor.plain(sample())
-    assert 0 < found.reach == pytest.approx(2 * float(errors(logits, exact).amax()), rel=1e-3)
+    assert 0 < found.error_bound == pytest.approx(2 * float(errors(logits, exact).amax()), rel=1e-3)
     assert torch.allclose((logits - exact).mean(0), torch.zeros(10), atol=1e-6)
 
 
@@ -57,7 +57,7 @@ def test_exact_logits_take_no_bf16():
     found = calibrated(plain_predictor("net", network(), CPU), sample(), 10_000, exact_logits=True).fast
     assert found is not None
     assert found.how == "fp32, folded"
-    assert found.reach < 1e-5
+    assert found.error_bound < 1e-5
 
 
 @pytest.mark.usefixtures("always_faster")

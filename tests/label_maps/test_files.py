@@ -132,7 +132,7 @@ def test_changed_contents_are_noticed(maps, tmp_path):
         changed.to_netcdf(path, engine="h5netcdf")
         with pytest.raises(InputError, match=r"is damaged, or not written by dbviz\.label_maps\.save"):
             label_maps.load(path)
-    written.assign_attrs(margin=0.7).to_netcdf(path, engine="h5netcdf")
+    written.assign_attrs(padding=0.7).to_netcdf(path, engine="h5netcdf")
     with pytest.raises(InputError, match="is damaged"):
         label_maps.load(path)
 

@@ -92,14 +92,14 @@ class Twice(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
-        self.again, self.norm_again = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.reevaluated, self.norm_again = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
         self.without = nn.BatchNorm2d(4)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         x = x + self.norm(x)
-        x = self.norm_again(self.again(x))
-        x = self.norm_again(self.again(x)) + self.without(self.again(x))
+        x = self.norm_again(self.reevaluated(x))
+        x = self.norm_again(self.reevaluated(x)) + self.without(self.reevaluated(x))
         return x.mean((2, 3))
 
 

@@ -20,9 +20,9 @@ def test_labels_are_those_of_plain_evaluation(name):
     if name == "fcnet":  # its initial weights say little
         model[-1].weight.data *= 100  # pyright: ignore
     planes = draw_planes(shapes(40, split="test"), 3)
-    found = label_planes(model, list(planes), resolution=20, margin=0.2)
+    found = label_planes(model, list(planes), resolution=20, padding=0.2)
     assert found is not None
-    plain = sample(model, planes, resolution=20, margin=0.2, device="cpu").labels.values[0]
+    plain = sample(model, planes, resolution=20, padding=0.2, device="cpu").labels.values[0]
     assert (found != plain).mean() < 0.001
     assert model.training
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dbviz.core.errors import InputError
-from dbviz.label_maps.predictor import Fast, Predictor, errors, label, lead, plain_predictor
+from dbviz.label_maps.predictor import FastForm, Predictor, errors, label, logit_gap, plain_predictor
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def some(count: int = 500) -> Tensor:
 
 
 def predictor(forward, reach: float, offset: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Predictor:
-    return Predictor("net", plain, CPU, 64, Fast(forward, "fast", torch.tensor(offset), reach))
+    return Predictor("net", plain, CPU, 64, FastForm(forward, "fast", torch.tensor(offset), reach))
 
 
 def test_where_the_fast_form_is_not_sure_plain_fp32_decides():
@@ -36,33 +36,33 @@ def test_where_the_fast_form_is_not_sure_plain_fp32_decides():
     assert (fast(images).argmax(1) != plain(images).argmax(1)).any()
     found = label(predictor(fast, reach=0.5), images)
     assert torch.equal(found.logits.argmax(1), plain(images).argmax(1))
-    assert 0 < len(found.again) < len(images)
-    assert torch.equal(found.logits[found.again], plain(images)[found.again])
-    rest = torch.ones(len(images), dtype=torch.bool).index_fill(0, found.again, False)
+    assert 0 < len(found.reevaluated) < len(images)
+    assert torch.equal(found.logits[found.reevaluated], plain(images)[found.reevaluated])
+    rest = torch.ones(len(images), dtype=torch.bool).index_fill(0, found.reevaluated, False)
     assert torch.equal(found.logits[rest], fast(images)[rest])
-    assert bool((lead(fast(images))[rest] > 0.5).all())
+    assert bool((logit_gap(fast(images))[rest] > 0.5).all())
 
 
 def test_an_error_that_is_the_same_everywhere_is_taken_back():
     images = some()
     found = label(predictor(wrong_by(0.3, -0.2, 0.1), reach=1e-5, offset=(-0.3, 0.2, -0.1)), images)
     assert torch.equal(found.logits.argmax(1), plain(images).argmax(1))
-    assert len(found.again) < 5
+    assert len(found.reevaluated) < 5
 
 
 def test_the_largest_error_of_a_second_evaluation_is_told():
     images = torch.tensor([[1.0, 0.9, 0.0], [5.0, 0.0, 0.0]])[..., None, None]
     found = label(predictor(wrong_by(0.25, -0.5, 0.0), reach=2.0), images)
-    assert found.again.tolist() == [0]
+    assert found.reevaluated.tolist() == [0]
     assert found.error == pytest.approx(0.75)
     assert label(predictor(wrong_by(9.0, 0.0, 0.0), reach=2.0), images[1:]).error == 0
 
 
 def test_lead_and_errors_by_hand():
     logits = torch.tensor([[3.0, 1.0, 2.5], [0.0, 0.0, -1.0]])
-    assert lead(logits).tolist() == [0.5, 0.0]
+    assert logit_gap(logits).tolist() == [0.5, 0.0]
     assert errors(logits, torch.tensor([[2.0, 1.0, 2.0], [0.0, 1.0, 5.0]])).tolist() == [0.5, 1.0]
-    assert lead(logits[:, :1]).tolist() == [torch.inf, torch.inf]
+    assert logit_gap(logits[:, :1]).tolist() == [torch.inf, torch.inf]
     assert errors(logits[:, :1], logits[:, :1] + 1).tolist() == [0, 0]
 
 

@@ -73,7 +73,7 @@ def test_label_maps_are_those_of_a_plain_loop_in_batches_of_any_size(planes, mar
     assert clear.mean() > 0.98
     assert len(np.unique(labels)) >= 3
     for batch_size in (1, 7, 48, 49, 64, 100, 5000, None):
-        maps = sample(model, planes, resolution=7, margin=margin, confidence=True, batch_size=batch_size)
+        maps = sample(model, planes, resolution=7, padding=margin, confidence=True, batch_size=batch_size)
         assert maps.labels.dims == ("model", "plane", "row", "column")
         assert maps.labels.dtype == np.uint8
         assert np.array_equal(maps.labels.values[0][clear], labels[clear])
@@ -96,7 +96,7 @@ def right_and_up(x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 6, 100])
 def test_a_column_is_a_step_along_the_first_side_and_a_row_across_it(batch_size):
-    maps = sample(right_and_up, flat_plane(), resolution=5, margin=0.0, batch_size=batch_size)
+    maps = sample(right_and_up, flat_plane(), resolution=5, padding=0.0, batch_size=batch_size)
     assert maps.a.values.tolist() == [[0, 1, 2, 3, 4]]
     assert maps.b.values.tolist() == [[0, 0.5, 1, 1.5, 2]]
     assert maps.labels.values[0, 0].tolist() == [
@@ -109,7 +109,7 @@ def test_a_column_is_a_step_along_the_first_side_and_a_row_across_it(batch_size)
 
 
 def test_coordinates_say_what_each_map_is_of(planes, runs, small_images):
-    maps = sample(runs, planes, resolution=4, margin=0.25)
+    maps = sample(runs, planes, resolution=4, padding=0.25)
     assert maps.model.values.tolist() == [run.spec.name for run in runs]
     assert maps.arch.values.tolist() == ["fcnet", "fcnet"]
     assert maps.seed.values.tolist() == ["0", "1"]
@@ -309,8 +309,8 @@ def test_the_last_of_256_classes_is_kept_and_one_more_refused():
 
 
 def test_outputs_in_half_precision_are_taken():
-    maps = sample(lambda x: right_and_up(x).bfloat16(), flat_plane(), resolution=5, margin=0.0, confidence=True)
-    assert np.array_equal(maps.labels.values, sample(right_and_up, flat_plane(), resolution=5, margin=0.0).labels)
+    maps = sample(lambda x: right_and_up(x).bfloat16(), flat_plane(), resolution=5, padding=0.0, confidence=True)
+    assert np.array_equal(maps.labels.values, sample(right_and_up, flat_plane(), resolution=5, padding=0.0).labels)
     assert np.allclose(maps.confidence.values, math.e / (math.e + 3))
 
 
@@ -321,7 +321,7 @@ def test_logits_that_are_not_finite_are_named(bad):
 
     # the last of five rows
     with pytest.raises(InputError, match=r"net gives logits that are not finite at 20.0% of 25 points of plane 0"):
-        sample({"net": broken}, flat_plane(), resolution=5, margin=0.0)
+        sample({"net": broken}, flat_plane(), resolution=5, padding=0.0)
 
 
 def test_the_plane_of_logits_that_are_not_finite_is_named():
@@ -334,7 +334,7 @@ def test_the_plane_of_logits_that_are_not_finite_is_named():
         return torch.where(x[:, 1:2, 0, 0] > 101.9, float("nan"), x.flatten(1))
 
     with pytest.raises(InputError, match=r"net gives logits that are not finite at 20.0% of 25 points of plane 1"):
-        sample({"net": broken}, planes, resolution=5, margin=0.0)
+        sample({"net": broken}, planes, resolution=5, padding=0.0)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_what_is_no_model_is_refused(planes, runs):
         sample([runs[0], runs[0]], planes, resolution=3)
 
 
-@pytest.mark.parametrize("grid", [{"resolution": 1}, {"resolution": 10**6}, {"margin": -0.5}])
+@pytest.mark.parametrize("grid", [{"resolution": 1}, {"resolution": 10**6}, {"padding": -0.5}])
 def test_a_grid_that_is_none_is_refused(planes, grid):
     with pytest.raises(InputError, match="it must be"):
         sample(small_cnn(), planes, **grid)

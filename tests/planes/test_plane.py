@@ -106,10 +106,10 @@ def test_a_resolution_that_is_none_is_refused(resolution):
         by_hand().axes(resolution, 0.1)
 
 
-@pytest.mark.parametrize("margin", [-0.1, 100.0, float("nan"), float("inf")])
-def test_a_margin_that_is_none_is_refused(margin):
-    with pytest.raises(InputError, match=f"margin is {margin}: it must be 0 or a share"):
-        by_hand().axes(10, margin)
+@pytest.mark.parametrize("padding", [-0.1, 100.0, float("nan"), float("inf")])
+def test_an_invalid_padding_is_refused(padding):
+    with pytest.raises(InputError, match=f"padding is {padding}: it must be 0 or a share"):
+        by_hand().axes(10, padding)
 
 
 ONE, TWO, THREE = pixels(0.0, 0.0, 0.0), pixels(1.0, 2.0, 0.0), pixels(3.0, 0.0, 1.0)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from dbviz.core import files
 from dbviz.core.errors import InputError
-from dbviz.core.files import digest, load_tensors, load_weights, save_tensors, write_whole
+from dbviz.core.files import atomic_write, digest, load_tensors, load_weights, save_tensors
 from dbviz.models.build import construct
 from dbviz.runs import store
 from dbviz.spec import Recipe, RunSpec, Seeds
@@ -242,10 +242,10 @@ def disk_full(*_, **__):
 
 @pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace")])
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(owner, name, tmp_path, monkeypatch):
-    write_whole(tmp_path / "x", b"old")
+    atomic_write(tmp_path / "x", b"old")
     monkeypatch.setattr(owner, name, disk_full)
     with pytest.raises(OSError, match="No space left"):
-        write_whole(tmp_path / "x", b"new")
+        atomic_write(tmp_path / "x", b"new")
     assert (tmp_path / "x").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
@@ -256,21 +256,21 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_whole(tmp_path / "x", b"new")
+        atomic_write(tmp_path / "x", b"new")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_is_never_seen_half_written(tmp_path, monkeypatch):
-    write_whole(tmp_path / "x", b"old")
+    atomic_write(tmp_path / "x", b"old")
     seen = []
     monkeypatch.setattr(os, "fsync", lambda _: seen.append((tmp_path / "x").read_bytes()))
-    write_whole(tmp_path / "x", b"new")
+    atomic_write(tmp_path / "x", b"new")
     assert seen == [b"old"]
     assert (tmp_path / "x").read_bytes() == b"new"
 
 
 def test_folders_on_the_way_are_made(tmp_path):
-    write_whole(tmp_path / "a" / "b" / "x", b"1")
+    atomic_write(tmp_path / "a" / "b" / "x", b"1")
     assert (tmp_path / "a" / "b" / "x").read_bytes() == b"1"
 
 
@@ -345,12 +345,12 @@ def test_a_run_is_unfinished_until_its_metrics_are_written(tmp_path, monkeypatch
         if path.name == "metrics.json":
             raise OSError(errno.ENOSPC, "No space left")
         written.append(path.name)
-        write_whole(path, content)
+        atomic_write(path, content)
 
     store.begin(SPEC, tmp_path, CPU)
     store.save_checkpoint(SPEC, tmp_path, Checkpoint(metrics=epoch(1), tensors={"a": torch.ones(1)}), [epoch(1)])
     for module in (store, files):
-        monkeypatch.setattr(module, "write_whole", recording)
+        monkeypatch.setattr(module, "atomic_write", recording)
     with pytest.raises(OSError, match="No space"):
         store.finish(
             SPEC,

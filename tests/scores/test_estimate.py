@@ -36,7 +36,7 @@ def test_two_runs_of_pairs_cover_triplets_alone_and_say_so():
 
 
 def test_an_estimate_prints_value_and_interval():
-    common = {"triplets": 500, "runs": (5,), "run_variance": 0.0, "triplet_variance": 0.0}
+    common = {"triplets": 500, "runs": (5,), "run_variance": 0.0, "item_variance": 0.0}
     assert str(Estimate(value=0.831, low=0.8249, high=0.846, **common)) == "0.83 [0.82, 0.85]"
     assert str(Estimate(value=0.831, low=0.8249, high=0.841, **common)) == "0.831 [0.825, 0.841]"
     assert str(Estimate(value=0.5, low=0.5, high=0.5, **common)) == "0.50 [0.50, 0.50]"

@@ -8,7 +8,7 @@ from dbviz.scores import Estimate, jackknife_estimate, plan
 from dbviz.scores.sample_size import expected_half_width
 
 
-def pilot(run_variance: float, triplet_variance: float) -> Estimate:
+def pilot(run_variance: float, item_variance: float) -> Estimate:
     return Estimate(
         value=0.8,
         low=0.7,
@@ -16,7 +16,7 @@ def pilot(run_variance: float, triplet_variance: float) -> Estimate:
         triplets=50,
         runs=(4,),
         run_variance=run_variance,
-        triplet_variance=triplet_variance,
+        item_variance=item_variance,
     )
 
 

@@ -165,7 +165,7 @@ def test_intervals_of_a_disagreement_ratio_hold_the_known_one():
 )
 def test_the_verdict_is_by_the_interval(low, high, said):
     estimate = Estimate(
-        value=(low + high) / 2, low=low, high=high, triplets=2, runs=(3, 3), run_variance=0.0, triplet_variance=0.0
+        value=(low + high) / 2, low=low, high=high, triplets=2, runs=(3, 3), run_variance=0.0, item_variance=0.0
     )
     assert nearly_full(estimate) == said
 

@@ -48,10 +48,10 @@ def test_scores_of_pairs_by_hand_are_those_of_each_network_alone():
     assert plane_agreement(maps)["vit sgd"].tolist() == [3 / 4, 1 / 2]
     assert corrected["vit sgd"].value == pytest.approx((5 / 8 - 9 / 16) / (1 - 9 / 16))
     # of each plane alone (3/4 - 1/2) / (1/2) and (1/2 - 5/8) / (3/8); the jackknife's variance is theirs about the mean
-    assert corrected["vit sgd"].triplet_variance == pytest.approx(np.var([1 / 2, -1 / 3]))
+    assert corrected["vit sgd"].item_variance == pytest.approx(np.var([1 / 2, -1 / 3]))
     # overlaps 2/3 and 1/2 on the first plane, 2/4 and 0 on the second
     assert overlap["vit sgd"].value == pytest.approx(np.mean([np.mean([2 / 3, 1 / 2]), np.mean([1 / 2, 0])]))
-    assert overlap["vit sgd"].triplet_variance == pytest.approx(np.var([7 / 12, 1 / 4]))
+    assert overlap["vit sgd"].item_variance == pytest.approx(np.var([7 / 12, 1 / 4]))
     assert (corrected["vit sam"].value, overlap["vit sam"].value) == (1, 1)
     assert plane_agreement(maps)["vit sam"].tolist() == [1, 1]
 

@@ -12,7 +12,7 @@ from dbviz.runs import store
 from dbviz.runs.training_run import training_images
 from dbviz.scores import Estimate, agreement, fragments
 from dbviz.spec import LabelNoise
-from dbviz.sweeps import Curve, Point, Study, curves_of, measured, run_sweep, threshold
+from dbviz.sweeps import Curve, Point, Study, make_curves, measured, run_sweep, threshold
 
 
 def swept(specs, study):
@@ -23,7 +23,7 @@ def swept(specs, study):
 def test_scores_are_those_of_the_runs(make, study):
     noise = LabelNoise(rate=0.25)
     specs = swept(make(width=64, label_noise=noise), study)
-    (curve,) = curves_of(specs, study)
+    (curve,) = make_curves(specs, study)
     (point,) = curve.points
     found = [measured(spec, study, 1) for spec in specs]
     runs = [store.find(spec, study.home) for spec in specs]
@@ -39,7 +39,7 @@ def test_scores_are_those_of_the_runs(make, study):
 
 def test_errors_of_clean_and_mislabelled_images_add_up(make, study, small_images):
     specs = swept(make(width=8, label_noise=LabelNoise(rate=0.25)), study)
-    (curve,) = curves_of(specs, study)
+    (curve,) = make_curves(specs, study)
     scores = curve.points[0].scores
     given = training_images(specs[0], small_images, study.home).labels
     wrong = [(measured(spec, study, 1).train_predictions != given).mean() for spec in specs]
@@ -52,7 +52,7 @@ def test_errors_of_clean_and_mislabelled_images_add_up(make, study, small_images
 def test_a_single_mislabelled_image_gives_no_error_of_its_own(make, study):
     # of 21 images class 0 has three, the others two: a fifth of them, rounded, is one image of class 0
     specs = swept(make(train_size=21, label_noise=LabelNoise(rate=0.2)), study)
-    scores = curves_of(specs, study)[0].points[0].scores
+    scores = make_curves(specs, study)[0].points[0].scores
     assert "train_error_clean" in scores
     assert "train_error_mislabelled" not in scores
 
@@ -69,7 +69,7 @@ def test_what_is_measured_is_what_the_model_says(make, study, small_images):
 def test_a_curve_for_each_noise_and_a_point_for_each_width(make, study):
     levels = (None, LabelNoise(rate=0.25))
     specs = swept([s for noise in levels for k in (16, 4) for s in make(width=k, label_noise=noise)], study)
-    curves = curves_of(specs, study)
+    curves = make_curves(specs, study)
     assert [curve.name for curve in curves] == ["noise 0", "noise 0.25"]
     assert [curve.noise for curve in curves] == list(levels)
     for curve in curves:
@@ -82,20 +82,20 @@ def test_a_curve_for_each_noise_and_a_point_for_each_width(make, study):
 
 def test_training_set_sizes_and_other_fields_can_stand_along(make, study):
     specs = swept([s for size in (64, 32) for s in make(train_size=size)], study)
-    (curve,) = curves_of(specs, study)
+    (curve,) = make_curves(specs, study)
     assert (curve.along, [point.x for point in curve.points]) == ("train_size", [32, 64])
     rates = [s for rate in (0.1, 0.2) for s in make("mlp", learning_rate=rate, epochs=1)]
-    (curve,) = curves_of(swept(rates, study), study)
+    (curve,) = make_curves(swept(rates, study), study)
     assert (curve.along, [point.x for point in curve.points]) == ("recipe.learning_rate", [0.1, 0.2])
     with pytest.raises(InputError, match=r"no curve can be drawn against recipe\.optimizer"):
-        curves_of(rates, study, along="recipe.optimizer")
+        make_curves(rates, study, along="recipe.optimizer")
 
 
 def test_epochs_of_one_run_are_those_of_shorter_looks_at_it(make, study, small_images):
     looking = Study(**{**vars(study), "epochs": (1, 3)})
     specs = make("mlp", width=16, epochs=3, batch_size=16)
     swept(specs, looking)
-    (curve,) = curves_of(specs, looking)
+    (curve,) = make_curves(specs, looking)
     assert (curve.along, [point.x for point in curve.points]) == ("epoch", [1, 3])
     said = [np.stack([measured(spec, looking, epoch).test_predictions for spec in specs]) for epoch in (1, 3)]
     assert not np.array_equal(said[0], said[1])
@@ -126,7 +126,7 @@ def test_margins_are_measured_where_they_are_asked_for(make, study):
     specs = make(width=16)
     with_margins = Study(**{**vars(study), "margin_images": 5, "directions": 2})
     swept(specs, with_margins)
-    (curve,) = curves_of(specs, with_margins)
+    (curve,) = make_curves(specs, with_margins)
     margin = np.stack([measured(spec, with_margins, 1).margin for spec in specs])
     median = np.sort(margin.ravel())[margin.size // 2 - 1]
     assert median < 200  # where the search ends
@@ -135,7 +135,7 @@ def test_margins_are_measured_where_they_are_asked_for(make, study):
 
 
 def estimate(value: float) -> Estimate:
-    variances: dict[str, Any] = {"run_variance": 0.0, "triplet_variance": 0.0}
+    variances: dict[str, Any] = {"run_variance": 0.0, "item_variance": 0.0}
     return Estimate(value=value, low=0.0, high=1.0, triplets=2, runs=(2,), **variances)
 
 
@@ -158,7 +158,7 @@ def test_a_curve_has_the_values_of_the_places_that_have_the_score():
 
 def test_nothing_finished_is_said(make, study):
     with pytest.raises(InputError, match="no run of the sweep is finished"):
-        curves_of(make(), study)
+        make_curves(make(), study)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 
 from dbviz.core.errors import InputError
 from dbviz.training import choose_device, default_precision
-from dbviz.training.device import full_precision, kernels
+from dbviz.training.device import deterministic_algorithms, full_precision
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def settings() -> tuple:
 def test_deterministic_kernels_hold_within_the_block_and_are_put_back(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     before = settings()
-    with kernels(deterministic=True):
+    with deterministic_algorithms():
         assert settings()[:2] == (True, False)
         assert torch.backends.cudnn.benchmark is False
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
@@ -91,13 +91,13 @@ def test_deterministic_kernels_hold_within_the_block_and_are_put_back(monkeypatc
 
 def test_a_users_cublas_setting_stays(monkeypatch):
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
-    with kernels(deterministic=True):
+    with deterministic_algorithms():
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
 def test_fast_kernels_may_be_chosen_by_trial():
     before = settings()
-    with kernels(deterministic=False):
+    with deterministic_algorithms(False):
         assert settings()[0] is False
         assert torch.backends.cudnn.benchmark is True
     assert settings() == before
@@ -107,7 +107,11 @@ def test_kernels_are_put_back_after_an_error_and_when_nested():
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         before = settings()
-        with pytest.raises(ZeroDivisionError), kernels(deterministic=True), kernels(deterministic=False):
+        with (
+            pytest.raises(ZeroDivisionError),
+            deterministic_algorithms(),
+            deterministic_algorithms(False),
+        ):
             raise ZeroDivisionError
         assert settings() == before
     finally:

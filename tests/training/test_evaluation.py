@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dbviz.training import accuracy, evaluation, logits
-from dbviz.training.evaluation import evaluating
+from dbviz.training.evaluation import eval_mode
 
 CPU = torch.device("cpu")
 
@@ -79,7 +79,7 @@ def test_modes_are_put_back_after_an_error():
         seen.extend([*modes(net), torch.is_inference_mode_enabled()])
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), evaluating(net):
+    with pytest.raises(ZeroDivisionError), eval_mode(net):
         failing()
     assert seen == [False] * 6 + [True]
     assert modes(net) == before

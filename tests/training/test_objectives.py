@@ -19,7 +19,7 @@ from dbviz.spec import Recipe, Seeds
 from dbviz.training import train
 from dbviz.training.loop import training_step
 from dbviz.training.objectives import Attack, cutmix, make_objective, mixup, soft_loss
-from dbviz.training.optimizers import ascended, make_optimizer
+from dbviz.training.optimizers import make_optimizer, sam_ascent
 
 
 class Quadratic(nn.Module):
@@ -55,7 +55,7 @@ def test_ascended_moves_by_the_radius_and_puts_weights_and_statistics_back_exact
     model = build("resnet18", width=2)
     F.cross_entropy(model(torch.randn(4, 3, 32, 32)), torch.arange(4)).backward()
     before = copy.deepcopy(model.state_dict())
-    with ascended(model, 0.05):
+    with sam_ascent(model, 0.05):
         moved = torch.cat([(p - before[n]).flatten() for n, p in model.named_parameters()])
         assert float(moved.detach().norm()) == pytest.approx(0.05, rel=1e-3)
         model(torch.randn(4, 3, 32, 32))
@@ -67,7 +67,7 @@ def test_ascended_moves_by_the_radius_and_puts_weights_and_statistics_back_exact
 def test_a_gradient_of_zero_moves_nothing():
     model = Quadratic(0.0, 0.0)
     model(torch.zeros(1)).sum().backward()
-    with ascended(model, 0.5):
+    with sam_ascent(model, 0.5):
         assert model.w.tolist() == [0, 0]
 
 

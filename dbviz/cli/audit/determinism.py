@@ -15,7 +15,7 @@ from dbviz.spec import Setting
 
 if TYPE_CHECKING:
     from dbviz.audits import DeterminismAudit, Settings, Varied
-    from dbviz.audits.training_setup import Subject
+    from dbviz.audits.training_setup import TrainingSetup
     from dbviz.cli.job import Wanted
     from dbviz.spec import RunSpec
 
@@ -97,13 +97,15 @@ def _audited(options: DeterminismOptions, asked: "Wanted", spec: "RunSpec", name
     return write_result(path, numbers, device=asked.device)
 
 
-def _subject(options: DeterminismOptions, asked: "Wanted", spec: "RunSpec") -> "Subject":
-    from dbviz.audits.training_setup import subject_of
+def _subject(options: DeterminismOptions, asked: "Wanted", spec: "RunSpec") -> "TrainingSetup":
+    from dbviz.audits.training_setup import training_setup_of
     from dbviz.runs import store
 
     home = store.home_directory(options.home)
     teacher = store.find_by_identity(spec.teacher, home).model(asked.device) if spec.teacher else None
-    return subject_of(spec, asked.images, asked.device, steps=options.steps, shown=options.images, teacher=teacher)
+    return training_setup_of(
+        spec, asked.images, asked.device, steps=options.steps, shown=options.images, teacher=teacher
+    )
 
 
 def _settings(options: DeterminismOptions, spec: "RunSpec") -> "Settings":
@@ -119,7 +121,7 @@ def _settings(options: DeterminismOptions, spec: "RunSpec") -> "Settings":
     )
 
 
-def _make_loader(subject: "Subject", asked: "Wanted", spec: "RunSpec") -> Callable[[int], Any]:
+def _make_loader(subject: "TrainingSetup", asked: "Wanted", spec: "RunSpec") -> Callable[[int], Any]:
     """The same images cropped and mirrored by torchvision's transforms in a DataLoader."""
     from dbviz.benchmarks.baseline import AugmentedImages
     from dbviz.data import LoaderBatches
@@ -131,7 +133,7 @@ def _make_loader(subject: "Subject", asked: "Wanted", spec: "RunSpec") -> Callab
     )
 
 
-def _announce(subject: "Subject", settings: "Settings", asked: "Wanted", spec: "RunSpec", seconds: float) -> None:
+def _announce(subject: "TrainingSetup", settings: "Settings", asked: "Wanted", spec: "RunSpec", seconds: float) -> None:
     width = f" of width {spec.width}" if spec.width is not None else ""
     say(
         f"{asked.images.name}: determinism of {spec.arch}{width}: {subject.steps} steps of {spec.recipe.batch_size} "
@@ -152,7 +154,7 @@ def _described(settings: "Settings", device: Any) -> str:
     return f"{', '.join(on)}, on {device}"
 
 
-def _print_determinism(found: "DeterminismAudit", name: str, subject: "Subject") -> None:
+def _print_determinism(found: "DeterminismAudit", name: str, subject: "TrainingSetup") -> None:
     columns = ["changed", "from", "to", "same bits", "weights", "relative", "logits", "relative", "labels changed"]
     title = (
         f"{name}: largest differences after {found.steps} steps, relative to the largest value of the tensor, and "

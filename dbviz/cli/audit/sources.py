@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dbviz.cli.console import tell_differences
+from dbviz.cli.console import report_environment_differences
 from dbviz.cli.options import ExecutorOptions, TrainingOptions
 from dbviz.core.errors import InputError, RunsFailed
 from dbviz.core.paths import output_directory
@@ -52,7 +52,7 @@ class SourcesOptions(TrainingOptions, ExecutorOptions):
     """Which planes are drawn."""
     resolution: int = 50
     """Points on each side of a plane."""
-    margin: float = 0.1
+    padding: float = 0.1
     """How far a plane reaches beyond its three images, as a share of their bounding box's side."""
     out: Path = Path("audits")
     """Where tables, numbers, figure and label maps are written."""
@@ -83,11 +83,11 @@ def measured_sources(options: SourcesOptions) -> "SourceAnalysis":
 
     from dbviz.audits import sources_design
     from dbviz.cli.job import wanted
-    from dbviz.cli.load_or_sample import kept_maps
+    from dbviz.cli.load_or_sample import load_or_sample
     from dbviz.planes.plane import check_grid
     from dbviz.scores import analyse_sources
 
-    check_grid(options.resolution, options.margin)
+    check_grid(options.resolution, options.padding)
     asked = wanted(options)
     if len(asked.specs) != 1:
         raise InputError(f"{len(asked.specs)} networks given: the sources of one are audited at a time")
@@ -96,8 +96,8 @@ def measured_sources(options: SourcesOptions) -> "SourceAnalysis":
     planes = _planes(options, asked)
     runs = _trained(design, options, asked)
     parts = ["sources", asked.images.name, options.arch[0], asked.preset, str(len(planes))]
-    grid = {"resolution": options.resolution, "margin": options.margin}
-    maps, path = kept_maps({run.spec.name: run for run in runs}, planes, out, parts, **grid, device=options.device)
+    grid = {"resolution": options.resolution, "padding": options.padding}
+    maps, path = load_or_sample({run.spec.name: run for run in runs}, planes, out, parts, **grid, device=options.device)
     predictions = _predictions(runs)
     found = analyse_sources(predictions, asked.images.test.labels, maps.labels.values, design.positions)
     missing = {} if options.sources or "kernels" in sources else {"kernels": _CPU_REPEATS}
@@ -115,7 +115,7 @@ def _default_sources(device: str) -> Sequence[str]:
 def _trained(design: "SourcesDesign", options: SourcesOptions, asked: "Wanted") -> list["Run"]:
     """The run of each spec of the design, trained where it is missing."""
     from dbviz.cli.execution import choose_executor, tell
-    from dbviz.executors import carry_out
+    from dbviz.executors import run_tasks
     from dbviz.runs import store
     from dbviz.runs.fitting import estimate_seconds, unfinished
     from dbviz.runs.task import Training
@@ -124,7 +124,7 @@ def _trained(design: "SourcesDesign", options: SourcesOptions, asked: "Wanted") 
     specs, executor = design.specs, choose_executor(options, asked.device)
     missing = unfinished(specs, home)
     cost = estimate_seconds(missing, asked.images, asked.device)
-    seconds = sum(cost.values()) / max(1, min(executor.at_once, len(missing)))
+    seconds = sum(cost.values()) / max(1, min(executor.concurrency, len(missing)))
     what = (
         f"{asked.images.name}: sources of randomness of {specs[0].arch}: {len(design.cells)} cells of {options.runs} "
     )
@@ -136,7 +136,7 @@ def _trained(design: "SourcesDesign", options: SourcesOptions, asked: "Wanted") 
         data_dir=options.data_dir.absolute() if options.data_dir else None,
         device=str(asked.device),
     )
-    failed = carry_out(cost, task, executor, ready=len(specs) - len(missing), on_event=tell)
+    failed = run_tasks(cost, task, executor, ready=len(specs) - len(missing), on_event=tell)
     if failed:
         raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")
     return [run for spec in specs if (run := store.find(spec, home)) is not None]
@@ -226,16 +226,16 @@ def _write(
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    from dbviz.core.files import write_whole
+    from dbviz.core.files import atomic_write
     from dbviz.core.results import write_result
     from dbviz.figures import plot_cells, save_figure
     from dbviz.label_maps import environment_differences
 
     differing = environment_differences(maps)
-    tell_differences(differing)
+    report_environment_differences(differing)
     numbers = {"label_maps": path.name, **_numbers(found, missing, design, maps), "environment_differences": differing}
     paths = [write_result(path.with_suffix(".json"), numbers, device=asked.device), path.with_suffix(".csv")]
-    write_whole(paths[1], _csv(found).encode())
+    atomic_write(paths[1], _csv(found).encode())
     title = f"{asked.images.name}, {asked.specs[0].arch}, {maps.sizes['plane']} planes"
     figure = plot_cells({score: found.scores[score] for score in _SHOWN[:4]}, missing=missing, title=title)
     paths.append(save_figure(figure, path.with_suffix(".png")))

@@ -1,0 +1,76 @@
+"""Old names that keep working for one release, with a warning that gives the new one."""
+
+import functools
+import importlib
+import sys
+import types
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["renamed_module", "renamed_parameter", "warn_renamed"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_REMOVED_IN = "0.3"
+
+
+def warn_renamed(old: str, new: str, *, stacklevel: int = 3) -> None:
+    """A `FutureWarning`, which Python shows to users by default, unlike a `DeprecationWarning`."""
+    warnings.warn(
+        f"{old} is now {new}; the old name works until dbviz {_REMOVED_IN}", FutureWarning, stacklevel=stacklevel
+    )
+
+
+def renamed_parameter(old: str, new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorates a function whose keyword `old` is now called `new`.
+
+    Example:
+        >>> @renamed_parameter("margin", "padding")
+        ... def grid(padding=0.1):
+        ...     return padding
+        >>> grid(padding=0.5)
+        0.5
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def renamed(*args: Any, **kwargs: Any) -> R:
+            if old in kwargs:
+                if new in kwargs:
+                    raise TypeError(f"{function.__qualname__} got {new} and {old}, its old name: give {new} alone")
+                warn_renamed(f"{old}=", f"{new}=")
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return renamed
+
+    return decorate
+
+
+class _RenamedModule(types.ModuleType):
+    """A module whose names are looked up in others, with a warning at each first use."""
+
+    def __init__(self, name: str, modules: Mapping[str, str]) -> None:
+        super().__init__(name, f"Renamed: its contents are in {', '.join(sorted(set(modules.values())))}.")
+        self.__dict__["_modules"] = dict(modules)
+
+    def __getattr__(self, name: str) -> Any:
+        module = self.__dict__["_modules"].get(name)
+        if module is None:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        warn_renamed(f"{self.__name__}.{name}", f"{module}.{name}")
+        return getattr(importlib.import_module(module), name)
+
+    def __dir__(self) -> list[str]:
+        return sorted(self.__dict__["_modules"])
+
+
+def renamed_module(name: str, modules: Mapping[str, str]) -> None:
+    """Makes `import NAME` work for a module that is no more.
+
+    Args:
+        modules: for each of its public names the module where that is now.
+    """
+    sys.modules.setdefault(name, _RenamedModule(name, modules))
