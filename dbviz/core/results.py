@@ -30,6 +30,8 @@ def write_result(path: Path, result: dict[str, Any], *, device: Any = None) -> P
 
 
 def _program() -> list[str]:
-    """`-m dbviz.NAME` for the package's own commands, else the script."""
+    """`-m dbviz.NAME` for the package's own commands, `-m dbviz` for all of them together, else the script."""
     script = Path(sys.argv[0])
+    if script.name == "dbviz" or script == Path(__file__).parents[1] / "__main__.py":
+        return ["-m", "dbviz"]
     return ["-m", f"dbviz.{script.stem}"] if script.parent == Path(__file__).parents[1] else [str(script)]

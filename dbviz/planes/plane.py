@@ -12,10 +12,10 @@ from torch import Tensor
 
 from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.errors import InputError
+from dbviz.spec.grid import check_grid
 
 __all__ = ["Plane", "check_grid"]
 
-_MAX_RESOLUTION = 20_000
 _LEAST_ANGLE = 1e-6
 """Images closer to collinear than this (sine of the angle between the two sides) span no plane."""
 
@@ -88,11 +88,3 @@ class Plane:
         coordinates = torch.from_numpy(np.stack(np.meshgrid(a, b), axis=-1)).float().reshape(-1, 2)
         flat = torch.addmm(self.origin.view(1, -1), coordinates, torch.stack([self.u.flatten(), self.v.flatten()]))
         return flat.view(len(b), len(a), *self.origin.shape)
-
-
-def check_grid(resolution: int, padding: float) -> None:
-    """Raises InputError where `Plane.axes` would."""
-    if not 2 <= resolution <= _MAX_RESOLUTION:
-        raise InputError(f"resolution is {resolution}: it must be 2 ... {_MAX_RESOLUTION:,} points a side")
-    if not 0 <= padding < 100:
-        raise InputError(f"padding is {padding}: it must be 0 or a share of the box's side such as .1 or .5")

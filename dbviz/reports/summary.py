@@ -19,8 +19,10 @@ from dbviz.scores import Summary, groups, nudged, plane_agreement
 __all__ = ["summary_numbers", "write_summary"]
 
 
-def write_summary(stem: Path, maps: xr.Dataset, summary: Summary, *, where: str = "on the whole grid") -> list[Path]:
-    """Writes `stem.json`, tables as CSV and LaTeX, and figures as PDF; their paths.
+def write_summary(
+    stem: Path, maps: xr.Dataset, summary: Summary, *, where: str = "on the whole grid", figure_format: str = "pdf"
+) -> list[Path]:
+    """Writes `stem.json`, tables as CSV and LaTeX, and figures; their paths.
 
     Args:
         maps: the label maps that were summarised.
@@ -42,7 +44,7 @@ def write_summary(stem: Path, maps: xr.Dataset, summary: Summary, *, where: str 
         paths.append(Path(f"{stem}-{ending}"))
         atomic_write(paths[-1], text.encode())
     for kind, figure in _figures(maps, names, summary, f"reproducibility {where}").items():
-        paths.append(save_figure(figure, Path(f"{stem}-{kind}.pdf")))
+        paths.append(save_figure(figure, Path(f"{stem}-{kind}.{figure_format}")))
         plt.close(figure)
     return paths
 

@@ -22,7 +22,6 @@ __all__ = [
     "default_widths",
     "grid",
     "parse_axis",
-    "parse_counts",
     "with_field",
 ]
 
@@ -87,29 +86,6 @@ def parse_axis(text: str) -> Axis:
     if len(set(parsed)) < len(parsed):
         raise InputError(f"--sweep {text!r} repeats a value: give each once")
     return Axis(field=name, values=parsed)
-
-
-def parse_counts(texts: Sequence[str], what: str) -> tuple[int, ...]:
-    """Whole numbers of at least 1 from words such as `30` and `1-20`, in the order given.
-
-    Raises:
-        InputError: a word is neither, a range runs backwards, or a number is given twice.
-
-    Example:
-        >>> parse_counts(["1-3", "30"], "width")
-        (1, 2, 3, 30)
-    """
-    found: list[int] = []
-    for text in texts:
-        first, dash, last = text.partition("-")
-        if not first.isdecimal() or int(first) < 1 or (dash and not last.isdecimal()):
-            raise InputError(f"{what} {text!r}: give whole numbers of at least 1, or ranges such as 1-20")
-        if dash and int(last) < int(first):
-            raise InputError(f"{what} {text!r} runs backwards: give the lower one first")
-        found += range(int(first), int(last if dash else first) + 1)
-    if repeated := sorted({number for number in found if found.count(number) > 1}):
-        raise InputError(f"{what} {repeated[0]} is given twice: give each once")
-    return tuple(found)
 
 
 def grid(

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("few_images")
 
 
 def numbers() -> dict:
-    (path,) = Path("sweeps").glob("*.json")
+    (path,) = Path("results/sweep").glob("*.json")
     return json.loads(path.read_text())
 
 
@@ -44,7 +44,7 @@ def test_a_sweep_is_done_printed_stored_and_drawn(capsys):
     last = found["curves"][1]["points"][1]
     assert last["train_error_mislabelled"]["value"] == 0
     assert f"{last['reproducibility']['value']:.2f} [" in out
-    assert sorted(path.suffix for path in Path("sweeps").iterdir()) == [".json", ".png"]
+    assert sorted(path.suffix for path in Path("results/sweep").iterdir()) == [".csv", ".json", ".png", ".tex"]
 
 
 def test_what_is_done_is_not_done_again(capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""Label maps that an earlier, equal call has left behind, or that are sampled now and left for the next."""
+"""Label maps that an equal command has written before, or that are sampled now and written for the next."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,9 @@ def load_or_sample(
     refine: bool = False,
     device: str = "auto",
 ) -> tuple[xr.Dataset, Path]:
-    """The label maps of `models` on `planes`, and their file in `out`: `name_parts` and what stands for their source.
+    """The label maps of `models` on `planes`, and their file in `out`.
+
+    The file's name is `name_parts` and eight digits of a hash of everything that determines the maps.
 
     Args:
         models: as for `dbviz.sample`, by name.
@@ -38,10 +40,10 @@ def load_or_sample(
     """
     source = provenance(models, planes, resolution, padding)
     path = out / f"{file_name([*name_parts, short_identity(source)])}.nc"
-    found = load_if_equal(path, source, confidence=confidence)
-    if found is not None and (refine or _every_point(found)):
-        say(f"Label maps of the same networks on the same planes found in {path}: not sampled again.")
-        return found, path
+    cached = load_if_equal(path, source, confidence=confidence)
+    if cached is not None and (refine or _is_dense(cached)):
+        say(f"Label maps of the same networks on the same planes are in {path}: not sampled again.")
+        return cached, path
     where = "one plane" if len(planes) == 1 else f"{len(planes)} planes"
     say(f"Sampling {len(models)} networks on {where} of {resolution} x {resolution} points.")
     grid = {"resolution": resolution, "padding": padding, "confidence": confidence, "refine": refine}
@@ -51,6 +53,6 @@ def load_or_sample(
     return maps, path
 
 
-def _every_point(maps: xr.Dataset) -> bool:
-    """Whether no label was inferred from those of its neighbours."""
+def _is_dense(maps: xr.Dataset) -> bool:
+    """Whether every point was evaluated, and no label inferred from its neighbours'."""
     return bool((maps.evaluated >= maps.sizes["row"] * maps.sizes["column"]).all())

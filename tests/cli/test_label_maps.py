@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-import dbviz.cli.load_or_sample
-from dbviz.cli.load_or_sample import load_or_sample
+import dbviz.cli.label_maps
+from dbviz.cli.label_maps import load_or_sample
 from dbviz.data import shapes
 from dbviz.label_maps import save
 from dbviz.models import build
@@ -28,7 +28,7 @@ def test_an_equal_call_samples_nothing(asked, tmp_path, monkeypatch, capsys):
     models, planes = asked
     maps, path = load_or_sample(models, planes, tmp_path, ["a", "b"], **GRID)
     assert path.name.startswith("a-b-")
-    monkeypatch.setattr(dbviz.cli.load_or_sample, "sample", never)
+    monkeypatch.setattr(dbviz.cli.label_maps, "sample", never)
     again, same = load_or_sample(models, planes, tmp_path, ["a", "b"], **GRID)
     assert same == path
     assert again.labels.equals(maps.labels)
@@ -49,7 +49,8 @@ def test_another_grid_is_another_file(asked, tmp_path, other):
     grid: dict[str, Any] = GRID | other
     maps, changed = load_or_sample(models, planes, tmp_path, ["a"], **grid)
     assert changed != path
-    assert {name: maps.attrs[name] for name in other} == other
+    stored = {"padding": maps.attrs["margin"], "resolution": maps.attrs["resolution"]}
+    assert {name: stored[name] for name in other} == other
 
 
 def test_maps_without_confidence_do_not_stand_for_maps_with_it(asked, tmp_path):
@@ -72,7 +73,7 @@ def test_refined_maps_ask_for_fewer_points_and_are_found_again(asked, tmp_path, 
     grid: dict[str, Any] = GRID | {"resolution": 41, "refine": True}
     maps, path = load_or_sample(models, planes, tmp_path, ["a"], **grid)
     assert (maps.evaluated < 41 * 41).all()
-    monkeypatch.setattr(dbviz.cli.load_or_sample, "sample", never)
+    monkeypatch.setattr(dbviz.cli.label_maps, "sample", never)
     assert load_or_sample(models, planes, tmp_path, ["a"], **grid)[1] == path
 
 
@@ -81,7 +82,7 @@ def test_refined_maps_are_not_taken_for_dense_ones(asked, tmp_path, monkeypatch)
     load_or_sample(models, planes, tmp_path, ["a"], **GRID, refine=True)
     dense, path = load_or_sample(models, planes, tmp_path, ["a"], **GRID)
     assert (dense.evaluated == 81).all()
-    monkeypatch.setattr(dbviz.cli.load_or_sample, "sample", never)
+    monkeypatch.setattr(dbviz.cli.label_maps, "sample", never)
     assert (
         load_or_sample(models, planes, tmp_path, ["a"], **GRID, refine=True)[1] == path
     )  # a dense one serves for both
