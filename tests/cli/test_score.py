@@ -199,7 +199,7 @@ def changed(scored: Path, **attributes) -> None:
     ("attributes", "said"),
     [
         ({"resolution": 7}, "differ in resolution (6 and 7)"),
-        ({"padding": 0.5}, "differ in padding"),
+        ({"margin": 0.5}, "differ in padding"),
         ({"planes": "others"}, "differ in planes"),
         ({"class_names": "[]"}, "differ in class_names"),
         ({"dataset": "cifar10"}, "differ in dataset (shapes and cifar10)"),

@@ -205,7 +205,7 @@ def test_a_stored_run_shows_the_fingerprint_it_kept(small_images, tmp_path, caps
     assert store.find_by_name(run.directory.name, tmp_path / "runs").initial_fingerprint is None
     assert main(["init", run.directory.name]) == 0
     lines = said(capsys)
-    assert lines[1] == "none that was kept: an earlier dbviz trained this run"
+    assert lines[1] == "(not stored: an earlier dbviz trained this run)"
     assert lines[2] == f"Drawn again here and now they are digest {run.initial_fingerprint}."
 
 
