@@ -82,7 +82,7 @@ def test_every_command_has_its_flags(command, monkeypatch):
     with contextlib.redirect_stdout(text), pytest.raises(SystemExit) as ended:
         module.main([*command[1:], "--help"])
     assert ended.value.code == 0
-    flags = set(re.findall(r"^[│ ]+(--[a-z0-9-]+)", text.getvalue(), flags=re.MULTILINE))
+    flags = set(re.findall(r"^[│ ]+(--[a-z][a-z0-9-]+)", text.getvalue(), flags=re.MULTILINE))
     assert flags == FLAGS[command]
 
 
