@@ -1,16 +1,22 @@
-"""Decision regions of every architecture under several seeds: Somepalli et al. 2022, Figs 1 and 3.
+"""Decision regions of every architecture under several seeds: Somepalli et al. 2022, Figs. 1 and 3.
 
-Their finding: the regions of one architecture look alike under every seed, those of different architectures do not,
-and fcnet, vit and mlp_mixer differ from the convolutional networks. One figure a triplet: rows seeds, columns
-architectures. Protocol published: full networks, 100 epochs. `--preset quick` is narrow networks and few epochs:
-about an hour of one CPU core for the seven architectures under three seeds; the figures are then of these networks.
+One figure for each triplet of test images: rows are seeds, columns are architectures. A table has the share of each
+plane on which the seeds of an architecture agree.
 
-    python experiments/decision_regions.py --preset quick
+Paper:     The regions of one architecture look alike under every seed, those of different architectures do not; fcnet,
+           vit and mlp_mixer differ from the convolutional networks. Full networks, 100 epochs, 500 x 500 points.
+Hardware:  A CPU with `--preset quick` (narrow networks, few epochs), a GPU with `standard` or `paper`.
+Time:      Expected: about an hour of one CPU core for the seven architectures under three seeds with `quick`.
+Expected:  The paper's finding in kind; no result of this script is in the repository. The image on the front page was
+           drawn by `python -m dbviz.plot --arch resnet18 vit mlp_mixer` with `quick`.
+
+    python experiments/paper/decision_regions.py --preset quick
 """
 
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
@@ -34,6 +40,8 @@ class Options(ComparisonOptions):
     """How many figures."""
     resolution: int = 160
     """Points on each side of a panel; 500 as published."""
+    out: Path = Path("experiments/results/decision_regions")
+    """Where figures, tables, numbers and label maps are written."""
 
 
 def main(options: Options) -> None:
@@ -48,20 +56,20 @@ def main(options: Options) -> None:
     table.to_csv(path.with_suffix(".csv"), index_label="triplet", float_format="%.4f")
     figures = []
     for plane in range(len(planes)):
-        one = {name: float(values[plane]) for name, values in agreement.items()}
+        of_plane = {name: float(values[plane]) for name, values in agreement.items()}
         thumbnails = compared.asked.images.test.pixels[planes.triplets[plane]]
-        display = RegionDisplay.from_maps(maps.isel(plane=plane)).plot(thumbnails=thumbnails, agreement=one)
+        display = RegionDisplay.from_maps(maps.isel(plane=plane)).plot(thumbnails=thumbnails, agreement=of_plane)
         figures.append(save_figure(display.figure_, path.with_name(f"{path.stem}-{plane}.png")))
-    found = {
+    result = {
         "agreement": {name: values.tolist() for name, values in agreement.items()},
         "triplets": planes.triplets.tolist(),
         "test_accuracy": {run.spec.name: run.test_accuracy for run in compared.runs},
         "specs": json.loads(maps.attrs["specs"]),
     }
-    numbers = write_result(path.with_suffix(".json"), found, device=compared.asked.device)
+    numbers = write_result(path.with_suffix(".json"), result, device=compared.asked.device)
     say_written([path, numbers, path.with_suffix(".csv"), *figures])
 
 
 if __name__ == "__main__":
     mpl.use("agg")
-    sys.exit(run_command("python experiments/decision_regions.py", Options, main))
+    sys.exit(run_command("python experiments/paper/decision_regions.py", Options, main))

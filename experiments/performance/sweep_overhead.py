@@ -1,11 +1,17 @@
-"""What a sweep costs beside its runs: milliseconds a run in each executor, and memory over two hundred runs.
+"""What a sweep costs besides its runs: milliseconds for each run in each executor, and memory over two hundred runs.
 
-Two hundred trivial runs (two random features on 16 built-in images) are done in this process, which shows what a run
-costs with everything that is written for it, and whether memory grows. Then every executor is given the same runs
-again: they are found finished, so what is left is the executor's own cost, from the first run that is back to the
-last; the time to the first is its start. No GPU; two minutes on one core.
+Two hundred trivial runs (two random features on 16 built-in images) are done in this process, which shows the cost of a
+run with everything that is written for it, and whether memory grows. Then every executor is given the same, finished,
+runs, so that what remains is the executor's own cost, from the first run that returns to the last; the time to the
+first is its start.
 
-    python experiments/sweep_overhead.py --out experiments/results/sweep_overhead.json
+Hardware:  AMD EPYC, 2 cores, one thread, no GPU; other work used the same cores (load 3.6).
+Time:      Two minutes on one core.
+Result:    0.9 ms a run in this process, 2.8 ms in processes, 4.9 ms by Ray; starting took 0.0, 5.2 and 9.2 s. A trivial
+           run with all that is written for it takes 63 ms; memory grew by 0.9 MiB over 150 runs.
+Files:     experiments/results/sweep_overhead/
+
+    python experiments/performance/sweep_overhead.py
 """
 
 import os
@@ -34,9 +40,13 @@ class Options:
     """Times trivial runs in every executor."""
 
     runs: int = 200
+    """The number of trivial runs."""
     workers: int = 2
+    """The number of processes side by side."""
     ray: bool = True
-    out: Path = Path("experiments/results/sweep_overhead.json")
+    """Also time Ray."""
+    out: Path = Path("experiments/results/sweep_overhead/sweep_overhead.json")
+    """Where the numbers are written, as JSON."""
 
 
 def memory() -> float:
@@ -45,7 +55,7 @@ def memory() -> float:
 
 
 def timed(executor: Executor, specs: list[RunSpec], study: Study) -> tuple[float, float]:
-    """Seconds to the first finished run, and seconds a run from there to the last."""
+    """Seconds to the first finished run, and seconds for each run from there to the last."""
     began = time.perf_counter()
     ends = [
         time.perf_counter()
@@ -69,22 +79,22 @@ def main(options: Options) -> None:
         run_sweep(specs[: options.runs // 4], study, InProcess(), progress=False)
         quarter, began = memory(), time.perf_counter()
         run_sweep(specs, study, InProcess(), progress=False)
-        each = (time.perf_counter() - began) / (options.runs - options.runs // 4)
+        trivial = (time.perf_counter() - began) / (options.runs - options.runs // 4)
         grown = memory() - quarter
-        found = {name: timed(executor, specs, study) for name, executor in executors.items()}
+        timings = {name: timed(executor, specs, study) for name, executor in executors.items()}
     load = os.getloadavg()[0]
     print_table(
-        f"{options.runs} runs that are done already; load {load:.1f} on {os.cpu_count()} cores",
+        f"{options.runs} finished runs; load {load:.1f} on {os.cpu_count()} cores",
         ["executor", "start", "overhead a run"],
-        [[name, f"{start:.1f} s", f"{1000 * own:.1f} ms"] for name, (start, own) in found.items()],
+        [[name, f"{start:.1f} s", f"{1000 * cost:.1f} ms"] for name, (start, cost) in timings.items()],
     )
-    print(f"A trivial run with all that is written for it: {1000 * each:.0f} ms. Memory grew by {grown:.1f} MiB.")
+    print(f"A trivial run with all that is written for it: {1000 * trivial:.0f} ms. Memory grew by {grown:.1f} MiB.")
     result = {
         "runs": options.runs,
-        "trivial_run_ms": 1000 * each,
+        "trivial_run_ms": 1000 * trivial,
         "memory_growth_mib": grown,
         "load": load,
-        "executors": {name: {"start_s": start, "overhead_ms": 1000 * own} for name, (start, own) in found.items()},
+        "executors": {name: {"start_s": start, "overhead_ms": 1000 * cost} for name, (start, cost) in timings.items()},
     }
     print(f"Numbers: {write_result(options.out, result)}")
 

@@ -1,11 +1,17 @@
-"""Do 95 % intervals of reproducibility hold the true value 95 % of the time?
+"""Coverage of the 95 % intervals of reproducibility: do they contain the true value in 95 % of the cases?
 
-Runs and triplets are drawn from a known process: run r gives a point of triplet t the class 0 with probability
-sigmoid(m + q_r + d_t), with q the run's quality and d the triplet's ease, both normal, and else any other of ten
-classes. The true reproducibility is the expectation over all of it. Each simulation draws new runs and triplets,
-makes their label maps, and asks whether the interval holds the truth. Two minutes on one core.
+Runs and triplets are drawn from a known process: run r has class 0 at a point of triplet t with probability
+sigmoid(m + q_r + d_t), where q is the run's quality and d the triplet's ease, both normal, and otherwise any of nine
+other classes. The true reproducibility is the expectation over all of it. Each simulation draws new runs and triplets,
+makes their label maps, and checks whether the interval contains the true value.
 
-    python experiments/interval_coverage.py --out experiments/results/interval_coverage.json
+Hardware:  AMD EPYC, 2 cores, no GPU.
+Time:      Two minutes on one core.
+Result:    1,000 simulations, 100 triplets: coverage 68.0 % with 2 runs, 92.5 % with 3, 94.7 % with 5, 95.9 % with 10
+           (standard errors 1.5, 0.8, 0.7, 0.6 %). Intervals of 2 runs are over triplets alone, and carry a note.
+Files:     experiments/results/interval_coverage/
+
+    python experiments/validation/interval_coverage.py
 """
 
 from dataclasses import dataclass
@@ -27,11 +33,15 @@ class Options:
     """Simulates the coverage of the intervals of reproducibility."""
 
     simulations: int = 1000
+    """The number of simulations for each number of runs."""
     runs: tuple[int, ...] = (2, 3, 5, 10)
+    """Numbers of runs."""
     triplets: int = 100
+    """The number of triplets in each simulation."""
     points: int = 100
     """Points of a plane."""
-    out: Path = Path("experiments/results/interval_coverage.json")
+    out: Path = Path("experiments/results/interval_coverage/interval_coverage.json")
+    """Where the numbers are written, as JSON."""
 
 
 def probability(qualities: np.ndarray, ease: np.ndarray) -> np.ndarray:
@@ -60,17 +70,17 @@ def main(options: Options) -> None:
     truth = true_reproducibility()
     rows, coverage = [], {}
     for runs in options.runs:
-        held, widths = [], []
+        covered, half_widths = [], []
         for simulation in range(options.simulations):
             labels = draw_labels(numpy_stream(simulation, "coverage", runs), runs, options.triplets, options.points)
             estimate = pairs_estimate(pair_table(labels), [np.arange(runs)])
-            held.append(estimate.low <= truth <= estimate.high)
-            widths.append(estimate.half_width)
-        share, error = float(np.mean(held)), float(np.std(held) / np.sqrt(len(held)))
-        coverage[runs] = {"coverage": share, "standard_error": error, "mean_half_width": float(np.mean(widths))}
-        rows.append([str(runs), f"{share:.1%}", f"{error:.1%}", f"{np.mean(widths):.4f}", estimate.note])
-    drawn = f"{options.triplets} triplets, {options.simulations} simulations"
-    title = f"Coverage of 95 % intervals, {drawn}; truth {truth:.4f}"
+            covered.append(estimate.low <= truth <= estimate.high)
+            half_widths.append(estimate.half_width)
+        share, error = float(np.mean(covered)), float(np.std(covered) / np.sqrt(len(covered)))
+        coverage[runs] = {"coverage": share, "standard_error": error, "mean_half_width": float(np.mean(half_widths))}
+        rows.append([str(runs), f"{share:.1%}", f"{error:.1%}", f"{np.mean(half_widths):.4f}", estimate.note])
+    size = f"{options.triplets} triplets, {options.simulations} simulations"
+    title = f"Coverage of 95 % intervals, {size}; true value {truth:.4f}"
     print_table(title, ["runs", "coverage", "standard error", "mean half-width", "note"], rows)
     result = {"truth": truth, "triplets": options.triplets, "simulations": options.simulations, "by_runs": coverage}
     print(f"Numbers: {write_result(options.out, result)}")

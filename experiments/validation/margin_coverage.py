@@ -1,11 +1,18 @@
-"""Do 95 % intervals of margins hold the true value 95 % of the time, and would those of a plain jackknife?
+"""Coverage of the 95 % intervals of margins, and of those of a plain jackknife over images.
 
-Margins are drawn from a known process: exp(run + image + direction), each normal with mean 0 and a spread of .1, .5
-and .4, so that the true median is 1; the search ends at 2, which censors one direction in seven. Each simulation
-draws new runs, images and directions, and asks whether the interval holds the truth. Beside the scores stands the
-median with images left out one by one, which is what `dbviz.scores.margin` says not to do.
+Margins are drawn from a known process: exp(run + image + direction), each normal with mean 0 and standard deviations
+.1, .5 and .4, so that the true median is 1; the search ends at 2, which censors one direction in seven. Each simulation
+draws new runs, images and directions, and checks whether the interval contains the true value. The third score is the
+median with single images left out, which `dbviz.scores.margin` advises against.
 
-    python experiments/margin_coverage.py --out experiments/results/margin_coverage.json
+Hardware:  AMD EPYC, 2 cores, one thread, no GPU.
+Time:      Seven minutes of one core.
+Result:    300 simulations, 200 images, 2 to 10 runs: coverage 91.0 to 96.0 % for the mean and 90.0 to 96.0 % for the
+           median (standard errors 1.1 to 1.7 %), lowest with two runs. The plain jackknife of the median covers as
+           often here, 89.7 to 96.0 %, so that this process does not show the difference.
+Files:     experiments/results/margin_coverage/
+
+    python experiments/validation/margin_coverage.py
 """
 
 import itertools
@@ -33,15 +40,19 @@ class Options:
     """Simulates the coverage of the intervals of margins."""
 
     simulations: int = 300
+    """The number of simulations of each case."""
     runs: tuple[int, ...] = (2, 3, 5, 10)
+    """Numbers of runs."""
     images: int = 200
+    """The number of images in each simulation."""
     directions: tuple[int, ...] = (1, 10)
-    """Of each image."""
-    out: Path = Path("experiments/results/margin_coverage.json")
+    """Numbers of directions from each image."""
+    out: Path = Path("experiments/results/margin_coverage/margin_coverage.json")
+    """Where the numbers are written, as JSON."""
 
 
 def draw_margins(rng: np.random.Generator, runs: int, images: int, directions: int) -> xr.Dataset:
-    """The margins of one simulation, as `measure_margins` gives them."""
+    """The margins of one simulation, as `measure_margins` returns them."""
     exponent = RUN_SPREAD * rng.standard_normal((runs, 1, 1)) + IMAGE_SPREAD * rng.standard_normal((1, images, 1))
     margin = np.exp(exponent + DIRECTION_SPREAD * rng.standard_normal((runs, images, directions)))
     dims = ("model", "image", "direction")
@@ -54,8 +65,8 @@ def draw_margins(rng: np.random.Generator, runs: int, images: int, directions: i
 
 def true_mean() -> float:
     """E[min(exp(x), LARGEST)] for the normal x."""
-    reached = math.exp(SPREAD**2 / 2) * stats.norm.cdf(math.log(LARGEST) / SPREAD - SPREAD)
-    return float(reached + LARGEST * stats.norm.sf(math.log(LARGEST) / SPREAD))
+    uncensored = math.exp(SPREAD**2 / 2) * stats.norm.cdf(math.log(LARGEST) / SPREAD - SPREAD)
+    return float(uncensored + LARGEST * stats.norm.sf(math.log(LARGEST) / SPREAD))
 
 
 def mean(measured: xr.Dataset) -> Estimate:
@@ -70,11 +81,11 @@ def median_one_by_one(measured: xr.Dataset) -> Estimate:
     """The median with an interval that leaves out single images."""
     margin, crossed = measured.margin.values, measured.crossed.values
 
-    def of(kept: list[np.ndarray], images: np.ndarray) -> float:
-        block = np.ix_(kept[0], images)
+    def median_of(runs: list[np.ndarray], images: np.ndarray) -> float:
+        block = np.ix_(runs[0], images)
         return kaplan_meier_median(margin[block], crossed[block])
 
-    return jackknife_estimate(of, (len(margin),), margin.shape[1], fewest_runs=1)
+    return jackknife_estimate(median_of, (len(margin),), margin.shape[1], fewest_runs=1)
 
 
 SCORES: dict[str, tuple[Callable[[xr.Dataset], Estimate], float]] = {
@@ -85,39 +96,38 @@ SCORES: dict[str, tuple[Callable[[xr.Dataset], Estimate], float]] = {
 
 
 def coverage(options: Options, score: str, directions: int, runs: int) -> dict[str, float | int | str]:
-    of, truth = SCORES[score]
-    held, widths = [], []
+    estimate_of, truth = SCORES[score]
+    covered, half_widths = [], []
     for simulation in range(options.simulations):
         rng = numpy_stream(simulation, "margin coverage", directions, runs)
-        estimate = of(draw_margins(rng, runs, options.images, directions))
-        held.append(estimate.low <= truth <= estimate.high)
-        widths.append(estimate.half_width)
+        estimate = estimate_of(draw_margins(rng, runs, options.images, directions))
+        covered.append(estimate.low <= truth <= estimate.high)
+        half_widths.append(estimate.half_width)
     return {
         "score": score,
         "directions": directions,
         "runs": runs,
-        "coverage": float(np.mean(held)),
-        "standard_error": float(np.std(held) / np.sqrt(len(held))),
-        "median_half_width": float(np.median(widths)),
+        "coverage": float(np.mean(covered)),
+        "standard_error": float(np.std(covered) / np.sqrt(len(covered))),
+        "median_half_width": float(np.median(half_widths)),
     }
 
 
 def main(options: Options) -> None:
-    asked = itertools.product(SCORES, options.directions, options.runs)
-    found = [coverage(options, *one) for one in asked]
+    cases = [coverage(options, *case) for case in itertools.product(SCORES, options.directions, options.runs)]
     rows = [
         [
-            *map(str, list(c.values())[:3]),
-            f"{c['coverage']:.1%}",
-            f"{c['standard_error']:.1%}",
-            f"{c['median_half_width']:.3f}",
+            *(str(case[name]) for name in ("score", "directions", "runs")),
+            f"{case['coverage']:.1%}",
+            f"{case['standard_error']:.1%}",
+            f"{case['median_half_width']:.3f}",
         ]
-        for c in found
+        for case in cases
     ]
     title = f"Coverage of 95 % intervals, {options.images} images, {options.simulations} simulations"
     print_table(title, ["score", "directions", "runs", "coverage", "standard error", "median half-width"], rows)
     truths = {score: truth for score, (_, truth) in SCORES.items()}
-    result = {"truths": truths, "images": options.images, "simulations": options.simulations, "coverage": found}
+    result = {"truths": truths, "images": options.images, "simulations": options.simulations, "coverage": cases}
     print(f"Numbers: {write_result(options.out, result)}")
 
 

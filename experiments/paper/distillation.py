@@ -1,10 +1,14 @@
-"""Does a student draw its teacher's regions? Somepalli et al. 2022, Fig. 5.
+"""Does a student have its teacher's decision regions? Somepalli et al. 2022, Fig. 5.
 
-Their finding: a distilled student agrees with its teacher more than the same network trained on the labels does.
 Every teacher is the first seed of its architecture; each student is trained on the labels, and distilled from each
-teacher with soft targets (temperature 30) and with hard ones. The table gives the agreement of each with the teacher.
+teacher with soft targets (temperature 30) and with hard ones. The table has the agreement of each with the teacher.
 
-    python experiments/distillation.py --preset quick --arch fcnet resnet18 --seeds 0-2 --teachers resnet18 vit
+Paper:     A distilled student agrees with its teacher more than the same network trained on the labels does.
+Hardware:  A CPU with `--preset quick`, a GPU with `standard` or `paper`.
+Time:      Not measured yet.
+Expected:  The paper's finding; no result of this script is in the repository.
+
+    python experiments/paper/distillation.py --preset quick --arch fcnet resnet18 --seeds 0-2 --teachers resnet18 vit
 """
 
 import sys
@@ -40,62 +44,68 @@ class Options(ComparisonOptions):
     arch: tuple[str, ...] = ("fcnet", "vgg19", "resnet18")
     teachers: tuple[str, ...] = ("resnet18", "vit")
     """Architectures of the teachers; the first seed of each teaches."""
+    out: Path = Path("experiments/results/distillation")
+    """Where figures, tables, numbers and label maps are written."""
 
 
 def main(options: Options) -> None:
     out = output_directory(options.out)
-    first = wanted(replace(options, arch=options.teachers, seeds=options.seeds[:1]))
-    teachers = dict(zip(options.teachers, fit_wanted(first, options), strict=False))
-    planes = draw_planes(first.images.test, options.triplets, seed=options.triplet_seed)
-    found: dict[str, dict[str, Estimate]] = {}
+    teaching = wanted(replace(options, arch=options.teachers, seeds=options.seeds[:1]))
+    teachers = dict(zip(options.teachers, fit_wanted(teaching, options), strict=False))
+    planes = draw_planes(teaching.images.test, options.triplets, seed=options.triplet_seed)
+    agreement: dict[str, dict[str, Estimate]] = {}
     for name, teacher in teachers.items():
         students = {mode: students_of(teacher, mode, options) for mode in _MODES}
         runs = [teacher, *(run for group in students.values() for run in group)]
-        maps, _ = sample_compared(["distillation", name], runs, planes, first, options)
+        maps, _ = sample_compared(["distillation", name], runs, planes, teaching, options)
         table = pair_table(maps.labels.values)
-        at = {str(run): place for place, run in enumerate(maps.model.values)}
+        position = {str(run): index for index, run in enumerate(maps.model.values)}
         for mode, group in students.items():
             for arch in options.arch:
-                alike = [run for run in group if run.spec.arch == arch and run.spec.identity != teacher.spec.identity]
-                with_teacher = table[at[teacher.spec.name], [at[run.spec.name] for run in alike]]
-                found.setdefault(f"{arch}, {mode}", {})[name] = means_estimate(with_teacher, bounds=(0.0, 1.0))
-    report(found, out / f"distillation-{first.images.name}-{first.preset}-{len(planes)}")
+                of_arch = [run for run in group if run.spec.arch == arch and run.spec.identity != teacher.spec.identity]
+                with_teacher = table[position[teacher.spec.name], [position[run.spec.name] for run in of_arch]]
+                estimate = means_estimate(with_teacher, bounds=(0.0, 1.0))
+                agreement.setdefault(f"{arch}, {mode}", {})[name] = estimate
+    report(agreement, out / f"distillation-{teaching.images.name}-{teaching.preset}-{len(planes)}")
 
 
 def students_of(teacher: Run, mode: Mode, options: Options) -> Sequence[Run]:
     """The students' runs in one mode of training."""
-    asked = replace(options, mode=(mode,), teacher=None if mode == "plain" else teacher.spec.name)
-    return fit_wanted(wanted(asked), asked)
+    of_mode = replace(options, mode=(mode,), teacher=None if mode == "plain" else teacher.spec.name)
+    return fit_wanted(wanted(of_mode), of_mode)
 
 
-def report(found: dict[str, dict[str, Estimate]], stem: Path) -> None:
+def report(agreement: dict[str, dict[str, Estimate]], stem: Path) -> None:
     """Prints and writes the agreement of each student (rows) with each teacher (columns)."""
-    cells = {student: {t: str(e) for t, e in by_teacher.items()} for student, by_teacher in found.items()}
+    cells = {student: {name: str(e) for name, e in by_teacher.items()} for student, by_teacher in agreement.items()}
     frame = pd.DataFrame.from_dict(cells, orient="index")
     print_table("Agreement with the teacher, 95 % intervals", ["student", *frame.columns], frame_rows(frame))
-    values = {student: {t: estimate_fields(e) for t, e in row.items()} for student, row in found.items()}
+    values = {
+        student: {name: estimate_fields(estimate) for name, estimate in by_teacher.items()}
+        for student, by_teacher in agreement.items()
+    }
     numbers = write_result(Path(f"{stem}.json"), {"agreement_with_teacher": values})
     table = Path(f"{stem}.csv")
     atomic_write(table, frame.to_csv(index_label="student").encode())
-    figure = draw(found, Path(f"{stem}.pdf"))
+    figure = draw(agreement, Path(f"{stem}.pdf"))
     say_written([numbers, table, figure])
 
 
-def draw(found: dict[str, dict[str, Estimate]], path: Path) -> Path:
-    """A panel a teacher: each student's agreement with it."""
+def draw(agreement: dict[str, dict[str, Estimate]], path: Path) -> Path:
+    """A panel for each teacher: the agreement of each student with it."""
     import matplotlib.pyplot as plt
 
     from dbviz.figures import plot_estimates, save_figure
 
-    teachers = list(next(iter(found.values())))
-    size = (0.55 * len(found) * len(teachers) + 1.2, 3.2)
+    teachers = list(next(iter(agreement.values())))
+    size = (0.55 * len(agreement) * len(teachers) + 1.2, 3.2)
     figure, axes = plt.subplots(1, len(teachers), squeeze=False, sharey=True, figsize=size, layout="constrained")
     for teacher, ax in zip(teachers, np.ravel(axes), strict=True):
-        by_student = {student: row[teacher] for student, row in found.items()}
+        by_student = {student: row[teacher] for student, row in agreement.items()}
         plot_estimates(by_student, ax=ax, label=f"agreement with {teacher}")
     return save_figure(figure, path)
 
 
 if __name__ == "__main__":
     mpl.use("agg")
-    sys.exit(run_command("python experiments/distillation.py", Options, main))
+    sys.exit(run_command("python experiments/paper/distillation.py", Options, main))
