@@ -10,8 +10,7 @@ from dbviz.cli.execution import train_here
 from dbviz.cli.image_scores import image_scores_of
 from dbviz.cli.job import Job, make_job
 from dbviz.cli.label_maps import load_or_sample
-from dbviz.cli.options import ComparisonOptions, check_options
-from dbviz.core.errors import InputError
+from dbviz.cli.options import ComparisonOptions, FigureFormat, check_options
 from dbviz.core.paths import output_directory
 from dbviz.core.terminal import print_table, say, say_written
 from dbviz.planes import PlaneSet, draw_planes
@@ -33,6 +32,7 @@ class Comparison:
     maps: xr.Dataset
     path: Path
     """The label maps' file; other results are called after it."""
+    figure_format: FigureFormat
 
     def summary(self, *, image_scores: bool = False) -> Summary:
         """Every score of the label maps, with `image_scores` those of the test images too."""
@@ -41,7 +41,8 @@ class Comparison:
 
     def write(self, summary: Summary) -> None:
         """Writes numbers, tables and figures beside the label maps, and prints their paths."""
-        say_written([self.path, *write_summary(self.path.with_suffix(""), self.maps, summary)])
+        stem = self.path.with_suffix("")
+        say_written([self.path, *write_summary(stem, self.maps, summary, figure_format=self.figure_format)])
 
 
 def compare(
@@ -59,13 +60,10 @@ def compare(
     out = output_directory(options.output.out)
     job = make_job(options)
     runs = train_here(job)
-    count = options.planes.triplets
-    if count is None:
-        raise InputError("no number of planes: give --triplets")
-    planes = draw_planes(job.images.test, count, seed=options.planes.triplet_seed)
+    planes = draw_planes(job.images.test, options.planes.triplets, seed=options.planes.triplet_seed)
     grid = {"resolution": resolution, "padding": padding, "refine": refine}
     maps, path = sample_compared([name], runs, planes, job, out, **grid)
-    return Comparison(job=job, runs=runs, planes=planes, maps=maps, path=path)
+    return Comparison(job=job, runs=runs, planes=planes, maps=maps, path=path, figure_format=options.output.format)
 
 
 def sample_compared(

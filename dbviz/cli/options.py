@@ -204,8 +204,8 @@ class ExecutorOptions:
 class TripletOptions:
     """The planes, through triplets of test images."""
 
-    triplets: int | None = None
-    """How many planes. Default: a number that suits the preset."""
+    triplets: int = 500
+    """How many planes."""
     triplet_seed: int = 0
     """Which planes are drawn."""
 
@@ -242,7 +242,7 @@ class ComparisonOptions:
     data: DataOptions = DataOptions()
     recipe: RecipeOptions = RecipeOptions()
     streams: StreamOptions = StreamOptions()
-    planes: TripletOptions = TripletOptions(triplets=500)
+    planes: TripletOptions = TripletOptions()
     machine: MachineOptions = MachineOptions()
     output: OutputOptions = OutputOptions(out=Path("results/comparison"))
 

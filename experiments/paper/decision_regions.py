@@ -23,7 +23,7 @@ import pandas as pd
 
 from dbviz.cli.comparison import compare
 from dbviz.cli.console import run_command
-from dbviz.cli.options import ComparisonOptions
+from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions, TripletOptions
 from dbviz.core.results import write_result
 from dbviz.core.terminal import print_table, say_written
 from dbviz.figures import RegionDisplay, save_figure
@@ -35,13 +35,13 @@ from dbviz.scores import plane_agreement
 class Options(ComparisonOptions):
     """Draws decision regions of architectures (columns) under seeds (rows), a figure a triplet."""
 
-    arch: tuple[str, ...] = ("fcnet", "vit", "mlp_mixer", "vgg19", "resnet18", "densenet121", "wideresnet28_10")
-    triplets: int = 3
-    """How many figures."""
+    networks: NetworkOptions = NetworkOptions(
+        arch=("fcnet", "vit", "mlp_mixer", "vgg19", "resnet18", "densenet121", "wideresnet28_10")
+    )
+    planes: TripletOptions = TripletOptions(triplets=3)
+    output: OutputOptions = OutputOptions(out=Path("experiments/results/decision_regions"))
     resolution: int = 160
     """Points on each side of a panel; 500 as published."""
-    out: Path = Path("experiments/results/decision_regions")
-    """Where figures, tables, numbers and label maps are written."""
 
 
 def main(options: Options) -> None:
@@ -57,16 +57,16 @@ def main(options: Options) -> None:
     figures = []
     for plane in range(len(planes)):
         of_plane = {name: float(values[plane]) for name, values in agreement.items()}
-        thumbnails = compared.asked.images.test.pixels[planes.triplets[plane]]
+        thumbnails = compared.job.images.test.pixels[planes.triplets[plane]]
         display = RegionDisplay.from_maps(maps.isel(plane=plane)).plot(thumbnails=thumbnails, agreement=of_plane)
-        figures.append(save_figure(display.figure_, path.with_name(f"{path.stem}-{plane}.png")))
+        figures.append(save_figure(display.figure_, path.with_name(f"{path.stem}-{plane}.{options.output.format}")))
     result = {
         "agreement": {name: values.tolist() for name, values in agreement.items()},
         "triplets": planes.triplets.tolist(),
         "test_accuracy": {run.spec.name: run.test_accuracy for run in compared.runs},
         "specs": json.loads(maps.attrs["specs"]),
     }
-    numbers = write_result(path.with_suffix(".json"), result, device=compared.asked.device)
+    numbers = write_result(path.with_suffix(".json"), result, device=compared.job.device)
     say_written([path, numbers, path.with_suffix(".csv"), *figures])
 
 

@@ -22,8 +22,9 @@ import pandas as pd
 
 from dbviz.cli.comparison import sample_compared
 from dbviz.cli.console import run_command
-from dbviz.cli.job import fit_wanted, wanted
-from dbviz.cli.options import ComparisonOptions
+from dbviz.cli.execution import train_here
+from dbviz.cli.job import make_job
+from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions
 from dbviz.core.files import atomic_write
 from dbviz.core.paths import output_directory
 from dbviz.core.results import write_result
@@ -41,41 +42,42 @@ _MODES: tuple[Mode, ...] = ("plain", "distil-soft", "distil-hard")
 class Options(ComparisonOptions):
     """Trains students (--arch) from teachers and compares their decision regions."""
 
-    arch: tuple[str, ...] = ("fcnet", "vgg19", "resnet18")
+    networks: NetworkOptions = NetworkOptions(arch=("fcnet", "vgg19", "resnet18"))
     teachers: tuple[str, ...] = ("resnet18", "vit")
     """Architectures of the teachers; the first seed of each teaches."""
-    out: Path = Path("experiments/results/distillation")
-    """Where figures, tables, numbers and label maps are written."""
+    output: OutputOptions = OutputOptions(out=Path("experiments/results/distillation"), format="pdf")
 
 
 def main(options: Options) -> None:
-    out = output_directory(options.out)
-    teaching = wanted(replace(options, arch=options.teachers, seeds=options.seeds[:1]))
-    teachers = dict(zip(options.teachers, fit_wanted(teaching, options), strict=False))
-    planes = draw_planes(teaching.images.test, options.triplets, seed=options.triplet_seed)
+    out = output_directory(options.output.out)
+    networks = replace(options.networks, arch=options.teachers, seeds=options.networks.seeds[:1])
+    teaching = make_job(replace(options, networks=networks))
+    teachers = dict(zip(options.teachers, train_here(teaching), strict=False))
+    planes = draw_planes(teaching.images.test, options.planes.triplets, seed=options.planes.triplet_seed)
     agreement: dict[str, dict[str, Estimate]] = {}
     for name, teacher in teachers.items():
         students = {mode: students_of(teacher, mode, options) for mode in _MODES}
         runs = [teacher, *(run for group in students.values() for run in group)]
-        maps, _ = sample_compared(["distillation", name], runs, planes, teaching, options)
+        maps, _ = sample_compared(["distillation", name], runs, planes, teaching, out)
         table = pair_table(maps.labels.values)
         position = {str(run): index for index, run in enumerate(maps.model.values)}
         for mode, group in students.items():
-            for arch in options.arch:
+            for arch in options.networks.arch:
                 of_arch = [run for run in group if run.spec.arch == arch and run.spec.identity != teacher.spec.identity]
                 with_teacher = table[position[teacher.spec.name], [position[run.spec.name] for run in of_arch]]
                 estimate = means_estimate(with_teacher, bounds=(0.0, 1.0))
                 agreement.setdefault(f"{arch}, {mode}", {})[name] = estimate
-    report(agreement, out / f"distillation-{teaching.images.name}-{teaching.preset}-{len(planes)}")
+    stem = out / f"distillation-{teaching.images.name}-{teaching.preset}-{len(planes)}"
+    report(agreement, stem, options.output.format)
 
 
 def students_of(teacher: Run, mode: Mode, options: Options) -> Sequence[Run]:
     """The students' runs in one mode of training."""
-    of_mode = replace(options, mode=(mode,), teacher=None if mode == "plain" else teacher.spec.name)
-    return fit_wanted(wanted(of_mode), of_mode)
+    name = None if mode == "plain" else teacher.spec.name
+    return train_here(make_job(replace(options, recipe=replace(options.recipe, mode=(mode,), teacher=name))))
 
 
-def report(agreement: dict[str, dict[str, Estimate]], stem: Path) -> None:
+def report(agreement: dict[str, dict[str, Estimate]], stem: Path, figure_format: str) -> None:
     """Prints and writes the agreement of each student (rows) with each teacher (columns)."""
     cells = {student: {name: str(e) for name, e in by_teacher.items()} for student, by_teacher in agreement.items()}
     frame = pd.DataFrame.from_dict(cells, orient="index")
@@ -87,7 +89,7 @@ def report(agreement: dict[str, dict[str, Estimate]], stem: Path) -> None:
     numbers = write_result(Path(f"{stem}.json"), {"agreement_with_teacher": values})
     table = Path(f"{stem}.csv")
     atomic_write(table, frame.to_csv(index_label="student").encode())
-    figure = draw(agreement, Path(f"{stem}.pdf"))
+    figure = draw(agreement, Path(f"{stem}.{figure_format}"))
     say_written([numbers, table, figure])
 
 

@@ -27,8 +27,9 @@ from matplotlib.figure import Figure
 
 from dbviz.cli.comparison import sample_compared
 from dbviz.cli.console import run_command
-from dbviz.cli.job import fit_wanted, wanted
-from dbviz.cli.options import ComparisonOptions
+from dbviz.cli.execution import train_here
+from dbviz.cli.job import make_job
+from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions, TripletOptions
 from dbviz.core.files import atomic_write
 from dbviz.core.paths import output_directory
 from dbviz.core.results import write_result
@@ -55,11 +56,9 @@ _ROW_LABELS = {
 class Options(ComparisonOptions):
     """Scores networks on planes through images, around one image, through shuffled images and through noise."""
 
-    arch: tuple[str, ...] = ("resnet18", "vit", "fcnet")
-    triplets: int = 100
-    """How many planes of each kind."""
-    out: Path = Path("experiments/results/off_manifold")
-    """Where figures, tables, numbers and label maps are written."""
+    networks: NetworkOptions = NetworkOptions(arch=("resnet18", "vit", "fcnet"))
+    planes: TripletOptions = TripletOptions(triplets=100)
+    output: OutputOptions = OutputOptions(out=Path("experiments/results/off_manifold"))
 
 
 def planes_of(kind: str, images: ImageSet, options: Options) -> PlaneSet:
@@ -71,17 +70,17 @@ def planes_of(kind: str, images: ImageSet, options: Options) -> PlaneSet:
         "shuffled": draw_shuffled_planes,
         "noise": draw_noise_planes,
     }[kind]
-    return draw(images, options.triplets, seed=options.triplet_seed)
+    return draw(images, options.planes.triplets, seed=options.planes.triplet_seed)
 
 
 def main(options: Options) -> None:
-    out = output_directory(options.out)
-    job = wanted(options)
-    runs = fit_wanted(job, options)
+    out = output_directory(options.output.out)
+    job = make_job(options)
+    runs = train_here(job)
     table, maps_by_kind, numbers, written = {}, {}, {}, []
     for kind in _ROW_LABELS:
         planes = planes_of(kind, job.images.test, options)
-        maps, path = sample_compared(["off_manifold", kind], runs, planes, job, options)
+        maps, path = sample_compared(["off_manifold", kind], runs, planes, job, out)
         summary = summarise(maps)
         for score in ("reproducibility", "beyond chance (kappa)", "fragments of a plane"):
             estimates = summary.scores.get(score, {})
@@ -91,7 +90,7 @@ def main(options: Options) -> None:
     frame = pd.DataFrame.from_dict(table, orient="index").fillna("")
     print_table("On and off the images, 95 % intervals", ["", *frame.columns], frame_rows(frame))
     stem = out / f"off_manifold-{job.images.name}-{job.preset}-{len(planes)}"
-    written.append(save_figure(side_by_side(maps_by_kind), Path(f"{stem}.png")))
+    written.append(save_figure(side_by_side(maps_by_kind), Path(f"{stem}.{options.output.format}")))
     written.append(write_result(Path(f"{stem}.json"), {"by_kind": numbers}, device=job.device))
     written.append(Path(f"{stem}.csv"))
     atomic_write(written[-1], frame.to_csv(index_label="planes: score").encode())

@@ -26,32 +26,30 @@ import pandas as pd
 
 from dbviz.cli.comparison import compare
 from dbviz.cli.console import run_command
-from dbviz.cli.options import ComparisonOptions
+from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions, RecipeOptions
 from dbviz.core.files import atomic_write
 from dbviz.core.terminal import print_table
 from dbviz.reports.published import PUBLISHED_OPTIMIZERS
 from dbviz.reports.tables import frame_rows
 from dbviz.scores import Summary
-from dbviz.spec import Optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(ComparisonOptions):
     """Trains architectures by several optimizers and compares their reproducibility."""
 
-    arch: tuple[str, ...] = ("resnet18", "vgg19", "mlp_mixer", "vit")
-    optimizer: tuple[Optimizer, ...] = ("adam", "sgd", "sam")
-    out: Path = Path("experiments/results/optimizers")
-    """Where figures, tables, numbers and label maps are written."""
+    networks: NetworkOptions = NetworkOptions(arch=("resnet18", "vgg19", "mlp_mixer", "vit"))
+    recipe: RecipeOptions = RecipeOptions(optimizer=("adam", "sgd", "sam"))
+    output: OutputOptions = OutputOptions(out=Path("experiments/results/optimizers"), format="pdf")
 
 
 def main(options: Options) -> None:
-    if options.preset == "paper" and options.epochs is None:
-        options = replace(options, epochs=200, batch_size=64)
+    if options.networks.preset == "paper" and options.recipe.epochs is None:
+        options = replace(options, recipe=replace(options.recipe, epochs=200, batch_size=64))
     compared = compare("optimizers", options)
     summary = compared.summary(image_scores=True)
     table = beside_published(options, summary)
-    planes = f"{compared.asked.images.name}, {len(compared.planes)} planes"
+    planes = f"{compared.job.images.name}, {len(compared.planes)} planes"
     print_table(f"Optimizers, {planes}", ["", *table.columns], frame_rows(table))
     atomic_write(Path(f"{compared.path.with_suffix('')}-table.csv"), table.to_csv().encode())
     compared.write(summary)
@@ -61,9 +59,9 @@ def beside_published(options: Options, summary: Summary) -> pd.DataFrame:
     """A row for each architecture and optimizer: our values with intervals, and the published ones."""
     measured = {score: summary.scores.get(score, {}) for score in ("reproducibility", "test accuracy")}
     rows = {}
-    for arch in options.arch:
-        for optimizer in options.optimizer:
-            name = f"{arch} {optimizer}" if len(options.optimizer) > 1 else arch
+    for arch in options.networks.arch:
+        for optimizer in options.recipe.optimizer:
+            name = f"{arch} {optimizer}" if len(options.recipe.optimizer) > 1 else arch
             published = PUBLISHED_OPTIMIZERS.get((arch, optimizer), ("", ""))
             rows[name] = {
                 "reproducibility": str(measured["reproducibility"].get(name, "")),

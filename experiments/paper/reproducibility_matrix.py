@@ -24,7 +24,7 @@ import matplotlib as mpl
 
 from dbviz.cli.comparison import compare, print_summary
 from dbviz.cli.console import run_command
-from dbviz.cli.options import ComparisonOptions
+from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions
 
 _ALL = ("wideresnet28_30", "wideresnet28_20", "wideresnet28_10", "resnet18", "densenet121", "vgg19", "vit", "mlp_mixer")
 
@@ -33,10 +33,8 @@ _ALL = ("wideresnet28_30", "wideresnet28_20", "wideresnet28_10", "resnet18", "de
 class Options(ComparisonOptions):
     """Trains architectures under several seeds and measures their agreement, within and between architectures."""
 
-    arch: tuple[str, ...] = (*_ALL, "fcnet")
-    seeds: tuple[str, ...] = ("0-4",)
-    out: Path = Path("experiments/results/reproducibility_matrix")
-    """Where figures, tables, numbers and label maps are written."""
+    networks: NetworkOptions = NetworkOptions(arch=(*_ALL, "fcnet"), seeds=("0-4",))
+    output: OutputOptions = OutputOptions(out=Path("experiments/results/reproducibility_matrix"), format="pdf")
 
 
 def main(options: Options) -> None:

@@ -27,8 +27,9 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 
-from dbviz.cli.audit.sources import SourcesOptions, measured_sources
+from dbviz.cli.audit.sources import SourcesOptions, analyse
 from dbviz.cli.console import run_command
+from dbviz.cli.options import OutputOptions
 from dbviz.core.files import atomic_write
 from dbviz.core.paths import file_name
 from dbviz.core.terminal import print_table, say
@@ -41,14 +42,14 @@ from dbviz.scores import Estimate, SourceAnalysis, nearly_full
 class Options(SourcesOptions):
     """Audits the sources of randomness of a network and compares them with published values."""
 
-    out: Path = Path("experiments/results/sources")
-    """Where figures, tables, numbers and label maps are written."""
+    output: OutputOptions = OutputOptions(out=Path("experiments/results/sources"))
 
 
 def main(options: Options) -> None:
-    table = beside_published(measured_sources(options))
+    table = beside_published(analyse(options))
     print_table("Beside published values", ["", *table.columns], frame_rows(table))
-    path = options.out / f"{file_name(['sources', options.dataset, options.arch[0], 'published'])}.csv"
+    name = file_name(["sources", options.data.dataset, options.networks.arch[0], "published"])
+    path = options.output.out / f"{name}.csv"
     atomic_write(path, table.to_csv().encode())
     say(f"Written:\n  {path}")
 

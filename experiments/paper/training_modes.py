@@ -18,18 +18,16 @@ import matplotlib as mpl
 
 from dbviz.cli.comparison import compare, print_summary
 from dbviz.cli.console import run_command
-from dbviz.cli.options import ComparisonOptions
-from dbviz.spec import Mode
+from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions, RecipeOptions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(ComparisonOptions):
     """Trains architectures in several modes and compares their decision regions."""
 
-    arch: tuple[str, ...] = ("resnet18", "vit")
-    mode: tuple[Mode, ...] = ("plain", "mixup", "cutmix", "adversarial")
-    out: Path = Path("experiments/results/training_modes")
-    """Where figures, tables, numbers and label maps are written."""
+    networks: NetworkOptions = NetworkOptions(arch=("resnet18", "vit"))
+    recipe: RecipeOptions = RecipeOptions(mode=("plain", "mixup", "cutmix", "adversarial"))
+    output: OutputOptions = OutputOptions(out=Path("experiments/results/training_modes"), format="pdf")
 
 
 def main(options: Options) -> None:

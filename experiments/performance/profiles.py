@@ -14,19 +14,27 @@ Files:     experiments/results/profiles/
     python experiments/performance/profiles.py --arch resnet18
 """
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import tyro
 from torch.profiler import ProfilerActivity, profile
 
 from dbviz import scores
-from dbviz.cli.job import fit_wanted, wanted
-from dbviz.cli.options import TrainingOptions
+from dbviz.cli.console import run_command
+from dbviz.cli.execution import train_here
+from dbviz.cli.job import make_job
+from dbviz.cli.options import (
+    DataOptions,
+    MachineOptions,
+    NetworkOptions,
+    RecipeOptions,
+    StreamOptions,
+)
 from dbviz.core.paths import file_name, output_directory
 from dbviz.core.results import write_result
 from dbviz.core.terminal import print_table, say
@@ -38,11 +46,14 @@ from dbviz.training import train
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(TrainingOptions):
+class Options:
     """Profiles the stages from training to scores."""
 
-    seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0", "1")
-    """Seeds of the networks; the scores need two."""
+    networks: NetworkOptions = NetworkOptions(seeds=("0", "1"))
+    data: DataOptions = DataOptions()
+    recipe: RecipeOptions = RecipeOptions()
+    streams: StreamOptions = StreamOptions()
+    machine: MachineOptions = MachineOptions()
     triplets: int = 8
     """Planes that are sampled at 50 x 50 points."""
     resolution: int = 300
@@ -83,8 +94,8 @@ def print_stage(name: str, stage: dict[str, Any]) -> None:
 
 def main(options: Options) -> None:
     out = output_directory(options.out)
-    job = wanted(options)
-    runs = fit_wanted(job, options)
+    job = make_job(options)
+    runs = train_here(job)
     images, spec = job.images, job.specs[0]
     planes, plane = draw_planes(images.test, options.triplets), draw_planes(images.test, 1)
     maps = sample(runs, planes)
@@ -105,4 +116,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    sys.exit(run_command("python experiments/performance/profiles.py", Options, main))

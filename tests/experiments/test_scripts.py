@@ -55,7 +55,7 @@ def test_every_script_is_in_one_of_the_three_folders():
 def test_help_describes_the_script(script, capsys, monkeypatch):
     options = imported(script, monkeypatch).Options
     with pytest.raises(SystemExit) as stopped:
-        tyro.cli(options, args=["--help"])
+        tyro.cli(options, args=["--help"], config=(tyro.conf.OmitArgPrefixes,))
     assert stopped.value.code == 0
     assert options.__doc__.split()[0] in capsys.readouterr().out
 
@@ -84,7 +84,11 @@ def test_header_with_a_result_names_where_it_is(script, monkeypatch):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_default_output_is_in_the_results(script, monkeypatch):
-    out = Path("experiments/results/double_descent") if script == SWEEP else imported(script, monkeypatch).Options.out
+    if script == SWEEP:
+        out = Path("experiments/results/double_descent")
+    else:
+        options = imported(script, monkeypatch).Options
+        out = options.output.out if hasattr(options, "output") else options.out
     assert str(out) in script.read_text()
     assert (out.parent if out.suffix else out).parent == Path("experiments/results")
 
