@@ -67,7 +67,7 @@ def _bench(options: BenchOptions) -> None:
     found = _timed(options, device)
     _print(found, where)
     stem = out / file_name(["bench", options.what, options.arch[0], device.type])
-    numbers = {**asdict(found), "rates": {one.way: one.rate for one in found.measured}, "machine": where}
+    numbers = {**asdict(found), "rates": {timing.method: timing.rate for timing in found.timings}, "machine": where}
     paths = [write_result(Path(f"{stem}.json"), numbers, device=device), _draw(found, where, Path(f"{stem}.png"))]
     say_written(paths)
 
@@ -95,15 +95,15 @@ def _timed(options: BenchOptions, device: Any) -> "Benchmark":
 
 
 def _print(found: "Benchmark", where: str) -> None:
-    usual, roof = found.measured[0], found.measured[-1]
+    baseline, bound = found.baseline.rate, found.upper_bound.rate
     rows = [
-        [one.way, f"{one.rate:,.0f}", f"{one.rate / usual.rate:.2f} x", f"{one.rate / roof.rate:.2f} x"]
-        for one in found.measured
+        [timing.method, f"{timing.rate:,.0f}", f"{timing.rate / baseline:.2f} x", f"{timing.rate / bound:.2f} x"]
+        for timing in found.timings
     ]
-    print_table(f"{found.title}, on {where}", ["", f"{found.unit}/s", "the usual way", "the bare network"], rows)
+    print_table(f"{found.title}, on {where}", ["", f"{found.unit}/s", "of the baseline", "of the upper bound"], rows)
     if found.growth:
         columns = ["seconds against", *["" for _ in found.growth[0].values], "grows as"]
-        cells = [[g.over, *_steps(g.values, g.seconds), f"its power {g.power:.2f}"] for g in found.growth]
+        cells = [[g.variable, *_steps(g.values, g.seconds), f"its power {g.exponent:.2f}"] for g in found.growth]
         print_table("Growth", columns, cells)
     for note, value in found.notes.items():
         say(f"{note}: {value if isinstance(value, str | int) else f'{value:.3g}'}")
@@ -123,9 +123,9 @@ def _draw(found: "Benchmark", where: str, path: Path) -> Path:
 
     panels = 2 if found.growth else 1
     figure, axes = plt.subplots(1, panels, figsize=(5.5 * panels, 3.2), layout="constrained", squeeze=False)
-    plot_rates({one.way: one.rate for one in found.measured}, unit=found.unit, ax=axes[0, 0])
+    plot_rates({timing.method: timing.rate for timing in found.timings}, unit=found.unit, ax=axes[0, 0])
     if found.growth:
-        plot_growth({g.over: (g.values, g.seconds) for g in found.growth}, ax=axes[0, 1])
+        plot_growth({g.variable: (g.values, g.seconds) for g in found.growth}, ax=axes[0, 1])
     figure.suptitle(f"{found.title}, on {where}", fontsize=9)
     saved = save_figure(figure, path)
     plt.close(figure)

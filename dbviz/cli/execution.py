@@ -33,7 +33,7 @@ def choose_executor(options: ExecutorOptions, device: torch.device) -> Executor:
 def tell(event: Event) -> None:
     """A failed run is reported at once, with its spec and where it failed."""
     if isinstance(event, Retried):
-        print(f"{event.spec.name} is done again: {event.why}", file=sys.stderr, flush=True)
+        print(f"{event.spec.name} is retried: {event.reason}", file=sys.stderr, flush=True)
     if isinstance(event, Failed):
         print(f"{event.spec.name} failed: {event.error}\n{event.spec.canonical()}\n{event.traceback}", file=sys.stderr)
 

@@ -144,9 +144,9 @@ def _study(options: SweepOptions, asked: "Wanted") -> "Study":
 
 
 def _announce(specs: list["RunSpec"], study: "Study", executor: "Executor", asked: "Wanted") -> None:
-    from dbviz.sweeps import estimate_sweep, missing
+    from dbviz.sweeps import estimate_sweep, unfinished_runs
 
-    todo = len(missing(specs, study))
+    todo = len(unfinished_runs(specs, study))
     what = f"{asked.images.name}: {len(specs)} runs of {', '.join(dict.fromkeys(spec.arch for spec in specs))}"
     how = f"preset {asked.preset}, {executor}, {study.triplets} planes"
     if not todo:
