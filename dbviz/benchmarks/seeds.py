@@ -40,11 +40,13 @@ def benchmark_seeds(
         >>> from dbviz.data import shapes
         >>> from dbviz.runs.specs import make_specs
         >>> cpu, images = torch.device("cpu"), Images(train=shapes(256, split="train"), test=shapes(64, split="test"))
-        >>> specs = make_specs(["mlp"], seeds=range(2), images=images, preset="quick", device=cpu, epochs=1)
+        >>> common = {"images": images, "preset": "quick", "device": cpu, "train_size": 256}
+        >>> specs = make_specs(["mlp"], seeds=range(2), epochs=1, **common)
         >>> benchmark = benchmark_seeds(specs, images, cpu, train_size=256, processes=2)  # doctest: +SKIP
         >>> {timing.method: timing.rate for timing in benchmark.timings}  # doctest: +SKIP
     """
-    few = Images(train=images.train.first(train_size), test=images.test.first(_TEST_IMAGES))
+    test = images.test.first(min(len(images.test), _TEST_IMAGES))
+    few = Images(train=images.train.first(train_size), test=test)
     runs = [dataclasses.replace(spec, dataset=few.name, train_size=None) for spec in specs]
     executors: dict[str, Executor] = {
         _IN_TURN: InProcess(),

@@ -43,7 +43,7 @@ def benchmark_training(
         >>> from dbviz.data import shapes
         >>> from dbviz.runs.specs import make_specs
         >>> cpu, images = torch.device("cpu"), Images(train=shapes(256, split="train"), test=shapes(64, split="test"))
-        >>> (spec,) = make_specs(["mlp"], seeds=[0], images=images, preset="quick", device=cpu)
+        >>> (spec,) = make_specs(["mlp"], seeds=[0], images=images, preset="quick", device=cpu, train_size=256)
         >>> benchmark = benchmark_training(spec, images, cpu, train_size=256, compile=False)  # doctest: +SKIP
         >>> {timing.method: timing.rate for timing in benchmark.timings}  # doctest: +SKIP
     """

@@ -9,8 +9,8 @@ from dbviz.reports.tables import estimate_fields
 from dbviz.runs import store
 from dbviz.spec import RunSpec
 from dbviz.sweeps.curves import SCORES, Curve, Point
-from dbviz.sweeps.measuring import measurement_environment
 from dbviz.sweeps.grouping import find_measured_runs
+from dbviz.sweeps.measuring import measurement_environment
 from dbviz.sweeps.study import Study
 
 __all__ = ["curve_rows", "sweep_differences", "sweep_fields"]

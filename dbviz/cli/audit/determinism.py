@@ -14,7 +14,7 @@ from dbviz.core.terminal import duration, print_table, say, say_written
 from dbviz.spec import Setting
 
 if TYPE_CHECKING:
-    from dbviz.audits import DeterminismAudit, Settings, Varied
+    from dbviz.audits import DeterminismAudit, SettingEffect, Settings
     from dbviz.audits.training_setup import TrainingSetup
     from dbviz.cli.job import Wanted
     from dbviz.spec import RunSpec
@@ -104,7 +104,7 @@ def _subject(options: DeterminismOptions, asked: "Wanted", spec: "RunSpec") -> "
     home = store.home_directory(options.home)
     teacher = store.find_by_identity(spec.teacher, home).model(asked.device) if spec.teacher else None
     return training_setup_of(
-        spec, asked.images, asked.device, steps=options.steps, shown=options.images, teacher=teacher
+        spec, asked.images, asked.device, steps=options.steps, test_images=options.images, teacher=teacher
     )
 
 
@@ -191,7 +191,7 @@ def _print_determinism(found: "DeterminismAudit", name: str, subject: "TrainingS
         say("\n".join(f"{name}: images loaded by {one} and by {other} workers: {fault}." for fault in faults))
 
 
-def _row(one: "Varied") -> list[str]:
+def _row(one: "SettingEffect") -> list[str]:
     begun = [one.setting, one.before, one.after]
     if one.lacks is not None:
         return [*begun, one.lacks, "", "", "", "", ""]
