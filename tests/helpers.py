@@ -1,14 +1,15 @@
-"""Label maps and specs made by hand, for tests of several folders."""
+"""Label maps and specs made by hand, and the files of runs, for tests of several folders."""
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from dbviz.spec import Recipe, RunSpec, Seeds
 
-__all__ = ["maps_of", "spec"]
+__all__ = ["maps_of", "sealed_files", "spec"]
 
 
 def spec(optimizer: str = "sgd", seed: int = 0, nudge: int | None = None) -> RunSpec:
@@ -33,3 +34,8 @@ def maps_of(specs: list[RunSpec], labels: np.ndarray) -> xr.Dataset:
     stored = {name: one.to_dict() for name, one in zip(names, specs, strict=True)}
     variables = {"labels": (("model", "plane", "row", "column"), labels)}
     return xr.Dataset(variables, coordinates, {"specs": json.dumps(stored), "dataset": "shapes"})
+
+
+def sealed_files(home: Path) -> dict[str, bytes]:
+    """The contents of every file of weights and of measurements, by its path in `home`."""
+    return {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.glob("*/*.safetensors"))}

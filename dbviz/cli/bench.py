@@ -93,7 +93,7 @@ def _bench(options: BenchOptions) -> None:
     stem = out / file_name(["bench", options.what, job.archs[0], job.device.type])
     numbers = {
         **asdict(benchmark),
-        "rates": {measured.way: measured.rate for measured in benchmark.measured},
+        "rates": {timing.method: timing.rate for timing in benchmark.timings},
         "machine": where,
         "specs": {spec.name: spec.to_dict() for spec in job.specs},
     }
@@ -128,16 +128,16 @@ def _narrower(arch: str, width: int | None) -> tuple[int, ...]:
 
 
 def _print(benchmark: "Benchmark", where: str) -> None:
-    baseline, bound = benchmark.measured[0], benchmark.measured[-1]
+    baseline, bound = benchmark.baseline.rate, benchmark.upper_bound.rate
     rows = [
-        [row.way, f"{row.rate:,.0f}", f"{row.rate / baseline.rate:.2f} x", f"{row.rate / bound.rate:.2f} x"]
-        for row in benchmark.measured
+        [timing.method, f"{timing.rate:,.0f}", f"{timing.rate / baseline:.2f} x", f"{timing.rate / bound:.2f} x"]
+        for timing in benchmark.timings
     ]
     columns = ["", f"{benchmark.unit}/s", "of the baseline", "of the upper bound"]
     print_table(f"{benchmark.title}, on {where}", columns, rows)
     if benchmark.growth:
         columns = ["seconds against", *["" for _ in benchmark.growth[0].values], "grows as"]
-        cells = [[g.over, *_steps(g.values, g.seconds), f"its power {g.power:.2f}"] for g in benchmark.growth]
+        cells = [[g.variable, *_steps(g.values, g.seconds), f"its power {g.exponent:.2f}"] for g in benchmark.growth]
         print_table("Growth", columns, cells)
     for note, value in benchmark.notes.items():
         say(f"{note}: {value if isinstance(value, str | int) else f'{value:.3g}'}")
@@ -157,9 +157,9 @@ def _draw(benchmark: "Benchmark", where: str, path: Path) -> Path:
 
     panels = 2 if benchmark.growth else 1
     figure, axes = plt.subplots(1, panels, figsize=(5.5 * panels, 3.2), layout="constrained", squeeze=False)
-    plot_rates({row.way: row.rate for row in benchmark.measured}, unit=benchmark.unit, ax=axes[0, 0])
+    plot_rates({timing.method: timing.rate for timing in benchmark.timings}, unit=benchmark.unit, ax=axes[0, 0])
     if benchmark.growth:
-        plot_growth({g.over: (g.values, g.seconds) for g in benchmark.growth}, ax=axes[0, 1])
+        plot_growth({g.variable: (g.values, g.seconds) for g in benchmark.growth}, ax=axes[0, 1])
     figure.suptitle(f"{benchmark.title}, on {where}", fontsize=9)
     saved = save_figure(figure, path)
     plt.close(figure)

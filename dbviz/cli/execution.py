@@ -56,7 +56,7 @@ def choose_executor(options: ExecutorOptions, device: torch.device) -> Executor:
 def report_event(event: Event) -> None:
     """Reports a lost run, or a failed one with its spec and traceback, on standard error at once."""
     if isinstance(event, Retried):
-        print(f"{event.spec.name} is retried: {event.why}", file=sys.stderr, flush=True)
+        print(f"{event.spec.name} is retried: {event.reason}", file=sys.stderr, flush=True)
     if isinstance(event, Failed):
         print(f"{event.spec.name} failed: {event.error}\n{event.spec.canonical()}\n{event.traceback}", file=sys.stderr)
 

@@ -213,9 +213,9 @@ def _study(options: SweepOptions, job: "Job") -> "Study":
 
 
 def _announce(specs: list["RunSpec"], study: "Study", executor: "Executor", job: "Job") -> None:
-    from dbviz.sweeps import estimate_sweep, missing
+    from dbviz.sweeps import estimate_sweep, unfinished_runs
 
-    count = len(missing(specs, study))
+    count = len(unfinished_runs(specs, study))
     what = f"{job.images.name}: {len(specs)} runs of {', '.join(_archs(specs))}"
     how = f"preset {job.preset}, {executor}, {study.triplets} planes"
     if not count:

@@ -11,7 +11,7 @@ def parse_seeds(texts: Sequence[str]) -> list[int]:
     """Seeds from words such as `3` and `0-4`, in the order given.
 
     Raises:
-        InputError: a word is neither, a range runs backwards, or a seed is given twice.
+        InputError: a word is neither, the bounds of a range are in the wrong order, or a seed is given twice.
 
     Example:
         >>> parse_seeds(("0-2", "7"))
@@ -23,7 +23,7 @@ def parse_seeds(texts: Sequence[str]) -> list[int]:
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise InputError(f"seed {text!r}: give whole numbers of at least 0, or ranges such as 0-4")
         if dash and int(last) < int(first):
-            raise InputError(f"seeds {text!r} run backwards: give the lower one first")
+            raise InputError(f"seeds {text!r} have their bounds in the wrong order: give the lower one first")
         seeds += range(int(first), int(last if dash else first) + 1)
     if not seeds:
         raise InputError("no seeds: give at least one")
@@ -39,7 +39,7 @@ def parse_counts(texts: Sequence[str], what: str) -> tuple[int, ...]:
         what: is counted, for errors.
 
     Raises:
-        InputError: a word is neither, a range runs backwards, or a number is given twice.
+        InputError: a word is neither, the bounds of a range are in the wrong order, or a number is given twice.
 
     Example:
         >>> parse_counts(["1-3", "30"], "width")
@@ -51,7 +51,7 @@ def parse_counts(texts: Sequence[str], what: str) -> tuple[int, ...]:
         if not first.isdecimal() or int(first) < 1 or (dash and not last.isdecimal()):
             raise InputError(f"{what} {text!r}: give whole numbers of at least 1, or ranges such as 1-20")
         if dash and int(last) < int(first):
-            raise InputError(f"{what} {text!r} runs backwards: give the lower one first")
+            raise InputError(f"{what} {text!r} has its bounds in the wrong order: give the lower one first")
         numbers += range(int(first), int(last if dash else first) + 1)
     if repeated := sorted({number for number in numbers if numbers.count(number) > 1}):
         raise InputError(f"{what} {repeated[0]} is given twice: give each once")

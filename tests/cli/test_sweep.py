@@ -115,7 +115,7 @@ def test_a_failing_run_is_reported_and_the_exit_status_says_so(capsys):
         ("--widths 0", "width '0': give whole numbers of at least 1"),
         ("--widths -3", "width '-3'"),
         ("--widths 2.5", "width '2.5': give whole numbers"),
-        ("--widths 8-2", "runs backwards"),
+        ("--widths 8-2", "bounds in the wrong order"),
         ("--arch vit --widths 9", "width 9 is not available for vit: choose a multiple of 8"),
         ("--arch mpl", "unknown architecture 'mpl': did you mean 'mlp'"),
         ("--label-noise 1", "label noise is 1: the rate must be in [0, 1)"),

@@ -12,7 +12,7 @@ from dbviz.core.terminal import duration, print_table, say, say_written
 from dbviz.spec import Setting
 
 if TYPE_CHECKING:
-    from dbviz.audits import DeterminismAudit, Settings, Varied
+    from dbviz.audits import DeterminismAudit, SettingEffect, Settings
     from dbviz.audits.training_setup import TrainingSetup
     from dbviz.cli.job import Job
     from dbviz.spec import RunSpec
@@ -117,7 +117,9 @@ def _setup(options: RepetitionOptions, job: "Job", spec: "RunSpec") -> "Training
     from dbviz.runs import store
 
     teacher = store.find_by_identity(spec.teacher, job.home).model(job.device) if spec.teacher else None
-    return training_setup_of(spec, job.images, job.device, steps=options.steps, shown=options.images, teacher=teacher)
+    return training_setup_of(
+        spec, job.images, job.device, steps=options.steps, test_images=options.images, teacher=teacher
+    )
 
 
 def _settings(options: RepetitionOptions, spec: "RunSpec") -> "Settings":
@@ -211,7 +213,7 @@ def _print(audit: "DeterminismAudit", name: str, setup: "TrainingSetup") -> None
         say("\n".join(f"{name}: images loaded by {few} and by {many} workers: {fault}." for fault in faults))
 
 
-def _row(varied: "Varied") -> list[str]:
+def _row(varied: "SettingEffect") -> list[str]:
     first = [varied.setting, varied.before, varied.after]
     if varied.lacks is not None:
         return [*first, varied.lacks, "", "", "", "", ""]

@@ -137,7 +137,7 @@ def test_a_users_network_that_is_random_in_evaluation_is_named(own, capsys):
         ("--cudnn-benchmark", "cuDNN benchmark needs CUDA, and the device is cpu: leave cudnn-benchmark out"),
         ("--vary tf32", "TF32 needs CUDA, and the device is cpu: leave tf32 out"),
         ("--threads 0", "threads is 0: it must be at least 1"),
-        ("--threads 100000", "100000 threads asked for, but there are"),
+        ("--threads 100000", "100000 threads requested, but there are"),
         ("--arch nowhere:Net", "'nowhere:Net' cannot be imported"),
         ("--arch OWN:Needy", "needs the argument 'depth'"),
         ("--arch random_features", "takes no steps: audit one that is trained"),

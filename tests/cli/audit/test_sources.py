@@ -173,4 +173,4 @@ def test_bad_input_is_said_in_one_line_before_anything_is_trained(arguments, sai
 
 def test_a_network_in_closed_form_has_no_order(capsys):
     assert main([*TINY, "--arch", "random_features", "--width", "4", "--train-size", "32"]) == 2
-    assert "random_features is fitted in closed form, where nothing but init has a part" in capsys.readouterr().err
+    assert "random_features is fitted in closed form, which only init affects" in capsys.readouterr().err
