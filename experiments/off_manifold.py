@@ -28,9 +28,9 @@ from dbviz.data import ImageSet
 from dbviz.figures import RegionDisplay, class_colours, draw_legend, save_figure
 from dbviz.planes import PlaneSet, draw_planes
 from dbviz.planes.off_manifold import draw_noise_planes, draw_planes_around, draw_shuffled_planes
-from dbviz.reports.summary import summary_numbers
+from dbviz.reports.summary import summary_fields
 from dbviz.reports.tables import frame_rows
-from dbviz.scores import groups, summarise
+from dbviz.scores import runs_by_network, summarise
 
 _SAID = {
     "images": "three classes",
@@ -73,7 +73,7 @@ def main(options: Options) -> None:
         summary = summarise(maps)
         for score in ("reproducibility", "beyond chance (kappa)", "fragments of a plane"):
             table[f"{kind}: {score}"] = {name: str(e) for name, e in summary.scores.get(score, {}).items()}
-        drawn[kind], numbers[kind] = maps, summary_numbers(maps, summary)
+        drawn[kind], numbers[kind] = maps, summary_fields(maps, summary)
         written.append(path)
     frame = pd.DataFrame.from_dict(table, orient="index").fillna("")
     print_table("On and off the images, 95 % intervals", ["", *frame.columns], frame_rows(frame))
@@ -87,7 +87,7 @@ def main(options: Options) -> None:
 
 def side_by_side(drawn: dict[str, xr.Dataset]) -> Figure:
     """Each network's first run (columns) on the first plane of each kind (rows)."""
-    first = {name: int(runs[0]) for name, runs in groups(next(iter(drawn.values()))).items()}
+    first = {name: int(runs[0]) for name, runs in runs_by_network(next(iter(drawn.values()))).items()}
     size = (1.7 * len(first) + 0.6, 1.75 * len(drawn) + 0.6)
     figure, axes = plt.subplots(len(drawn), len(first), squeeze=False, figsize=size, layout="constrained")
     for row, (kind, maps) in enumerate(drawn.items()):

@@ -15,7 +15,7 @@ from dbviz.planes import PlaneSet, draw_planes
 from dbviz.reports.summary import write_summary
 from dbviz.reports.tables import frame_rows, matrix_frame, scores_frame
 from dbviz.runs import Run
-from dbviz.scores import Summary, groups, summarise
+from dbviz.scores import Summary, runs_by_network, summarise
 
 __all__ = ["Comparison", "compare", "print_summary", "sample_compared"]
 
@@ -34,7 +34,7 @@ class Comparison:
     def summary(self, *, image_scores: bool = False) -> Summary:
         """Every score of the label maps, and of test images where `image_scores` asks for them."""
         found = summarise(self.maps)
-        return found.extended(image_scores_of(self.runs, self.asked.images)) if image_scores else found
+        return found.with_scores(image_scores_of(self.runs, self.asked.images)) if image_scores else found
 
     def write(self, summary: Summary) -> None:
         """Writes numbers, tables and figures beside the label maps, and says where."""
@@ -85,7 +85,7 @@ def sample_compared(
 
 def print_summary(maps: xr.Dataset, summary: Summary) -> None:
     """The matrix, the scores of each network, and what some of the intervals do not cover."""
-    names = list(groups(maps))
+    names = list(runs_by_network(maps))
     print_table("Reproducibility, 95 % intervals", ["", *names], frame_rows(matrix_frame(summary.matrix, names)))
     print_table("By network", ["", *names], frame_rows(scores_frame(summary.scores, names)))
     for note in summary.notes:

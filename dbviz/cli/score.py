@@ -92,11 +92,11 @@ def _score(options: ScoreOptions) -> None:
 
     mpl.use("agg")
     from dbviz.reports.summary import write_summary
-    from dbviz.scores import groups, summarise
+    from dbviz.scores import runs_by_network, summarise
 
     summary = summarise(scored.maps, inside=options.inside, connectivity=options.connectivity)
-    names = list(groups(scored.maps))
-    summary = summary.extended(scored.also)
+    names = list(runs_by_network(scored.maps))
+    summary = summary.with_scores(scored.also)
     _print(scored.maps, names, summary)
     where = "inside the triangle" if options.inside else "on the whole grid"
     paths = write_summary(out / scored.name, scored.maps, summary, where=where)
@@ -197,7 +197,7 @@ def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> 
     found = {}
     for name, mask in chosen.items():
         try:
-            found[f"median margin, {name}"] = median_margin(measured, chosen=mask)
+            found[f"median margin, {name}"] = median_margin(measured, mask=mask)
         except InputError as error:  # a poor network may have too few images that it classifies right
             say(f"Note: no median margin of {name}: {error}.")
     return found
@@ -220,12 +220,12 @@ def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     from dbviz.label_maps import environment_differences
     from dbviz.reports.published import published
     from dbviz.reports.tables import frame_rows, matrix_frame, scores_frame
-    from dbviz.scores import groups
+    from dbviz.scores import runs_by_network
 
     on = f"{maps.attrs['dataset']} {maps.attrs['split']}, {maps.sizes['plane']} planes"
     matrix = matrix_frame(summary.matrix, names)
     print_table(f"Reproducibility, {on}, 95 % intervals over planes and runs", ["", *names], frame_rows(matrix))
-    runs = ["runs", *(str(len(found)) for found in groups(maps).values())]
+    runs = ["runs", *(str(len(found)) for found in runs_by_network(maps).values())]
     rows = [runs, *frame_rows(scores_frame(summary.scores, names))]
     theirs = {name: published(maps.attrs["dataset"], name, name) for name in names}
     if any(theirs.values()):
@@ -252,6 +252,6 @@ def _print_plans(summary: "Summary", half_width: float) -> None:
     for name, pilot in summary.scores.get("reproducibility", {}).items():
         found = plan(pilot, half_width)
         say(
-            f"{name}: {found.runs} runs on {found.triplets} triplets should give its reproducibility "
+            f"{name}: {found.runs} runs on {found.items} {found.item} should give its reproducibility "
             f"a half-width of {found.half_width:.3f}."
         )

@@ -158,11 +158,11 @@ def _announce(specs: list["RunSpec"], study: "Study", executor: "Executor", aske
 
 
 def _print(curves: list["Curve"], asked: "Wanted") -> None:
-    from dbviz.reports.sweep import curve_rows
+    from dbviz.reports.sweep import sweep_rows
 
     if not curves:
         return
-    columns, rows = curve_rows(curves)
+    columns, rows = sweep_rows(curves)
     print_table(
         f"{asked.images.name}, preset {asked.preset}, 95 % intervals over runs and planes or images", columns, rows
     )

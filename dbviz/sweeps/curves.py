@@ -115,10 +115,10 @@ def _train_errors(
     true = images.train.labels[: len(given[0])]
     wrong = np.stack([one.train_predictions != labels for one, labels in zip(found, given, strict=True)])
     noisy: Bool[np.ndarray, "run image"] = np.stack(given) != true
-    errors = {"train_error": error_rate(wrong)}
+    errors = {"train_error": error_rate(wrong, item="training images")}
     parts = {"train_error_clean": ~noisy, "train_error_mislabelled": noisy} if noisy.any() else {}
     enough = {name: part for name, part in parts.items() if part.sum(axis=1).min() >= 2}
-    return errors | {name: error_rate(wrong, part) for name, part in enough.items()}
+    return errors | {name: error_rate(wrong, part, item="training images") for name, part in enough.items()}
 
 
 def _label_maps(members: Sequence[Member], found: Sequence[Measured]) -> xr.Dataset:
@@ -129,7 +129,7 @@ def _label_maps(members: Sequence[Member], found: Sequence[Measured]) -> xr.Data
 def _margins(members: Sequence[Member], found: Sequence[Measured]) -> xr.Dataset:
     dims = ("model", "image", "direction")
     variables = {name: (dims, np.stack([getattr(one, name) for one in found])) for name in ("margin", "crossed")}
-    return _dataset(members, variables).assign_attrs(maximum=float(DISTANCES[-1]))
+    return _dataset(members, variables).assign_attrs(maximum=float(DISTANCES[-1]), split="test")
 
 
 def _dataset(members: Sequence[Member], variables: Mapping[str, tuple[tuple[str, ...], np.ndarray]]) -> xr.Dataset:

@@ -86,9 +86,9 @@ def test_two_runs_have_no_upper_end():
 
 
 def test_one_run_or_one_image_is_too_few():
-    with pytest.raises(InputError, match="1 run gives no spread: give at least two"):
+    with pytest.raises(InputError, match="1 run has no spread: give at least two"):
         standard_deviation(np.array([0.5]))
-    with pytest.raises(InputError, match="1 run gives no spread"):
+    with pytest.raises(InputError, match="1 run has no spread"):
         distribution_variance(np.ones((1, 5), bool))
-    with pytest.raises(InputError, match="1 test image gives no variance"):
+    with pytest.raises(InputError, match="1 test image has no variance"):
         distribution_variance(np.ones((5, 1), bool))

@@ -183,7 +183,7 @@ def _print(found: "SourceAnalysis", missing: Mapping[str, str], asked: "Wanted")
 
 def verdicts(found: "SourceAnalysis") -> list[str]:
     """For each source whether it alone gives nearly the full variance, quantity by quantity."""
-    from dbviz.scores import nearly_full, runs_to_tell
+    from dbviz.scores import nearly_full, runs_needed
     from dbviz.scores.sources import NEARLY_FULL
 
     sources = list(next(iter(found.shares.values()))["total"])
@@ -195,7 +195,7 @@ def verdicts(found: "SourceAnalysis") -> list[str]:
         ]
         lines.append(f"  {source}: {'; '.join(said)}")
     lines.append(
-        f"  An accuracy's share of 1 is told from {NEARLY_FULL} by {runs_to_tell()} runs of each cell; "
+        f"  An accuracy's share of 1 is told from {NEARLY_FULL} by {runs_needed()} runs of each cell; "
         "disagreement needs fewer."
     )
     return lines
@@ -271,11 +271,11 @@ def _numbers(
 
 def _csv(found: "SourceAnalysis") -> str:
     """One line a score and cell, then one a share and source."""
-    from dbviz.reports.tables import estimate_fields
+    from dbviz.reports.tables import estimate_columns
 
     shares = {f"share of variance: {name}": each for name, each in _flat_shares(found).items()}
     rows = [
-        {"score": score, "varied": varied, **estimate_fields(estimate)}
+        {"score": score, "varied": varied, **estimate_columns(estimate)}
         for score, each in (found.scores | shares).items()
         for varied, estimate in each.items()
     ]
