@@ -99,17 +99,25 @@ def summary_fields(maps: xr.Dataset, summary: Summary, label_maps: Path | None =
         >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=3, runs=(1, 1))
         >>> fields = summary_fields(maps, Summary(matrix={("fcnet", "vit"): agreement}, scores={}))
         >>> fields["reproducibility"][0]["networks"], fields["resolution"], fields["planes"]
-        (('fcnet', 'vit'), 9, 3)
+        (['fcnet', 'vit'], 9, 3)
     """
     return {
         "reproducibility": [
-            {"networks": pair, **estimate_fields(e)} for pair, e in summary.matrix.items() if pair[0] <= pair[1]
+            {"networks": list(pair), **estimate_fields(summary.matrix[pair])} for pair in _pairs(summary)
         ],
         "scores": {s: {n: estimate_fields(e) for n, e in row.items()} for s, row in summary.scores.items()},
         "test_accuracy": dict(zip(maps.model.values.tolist(), maps.test_accuracy.values.tolist(), strict=True)),
         **label_map_fields(maps, label_maps),
         "environment_differences": environment_differences(maps),
     }
+
+
+def _pairs(summary: Summary) -> list[tuple[str, str]]:
+    """Each pair of networks once, in the order of the estimate's runs."""
+    first: dict[frozenset[str], tuple[str, str]] = {}
+    for pair in summary.matrix:
+        first.setdefault(frozenset(pair), pair)
+    return list(first.values())
 
 
 def load_summary(path: str | os.PathLike[str]) -> Summary:

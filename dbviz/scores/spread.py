@@ -73,7 +73,8 @@ def distribution_variance(correct: Bool[np.ndarray, "run image"]) -> float:
         >>> distribution_variance(np.array([[True, True], [False, False]]))  # all variance is common to both images
         0.5
     """
-    return _of_distribution(float(correct.mean(axis=1).var(ddof=1)), *_of_images(correct))
+    of_images = _of_images(correct)
+    return _of_distribution(float(correct.mean(axis=1).var(ddof=1)), *of_images)
 
 
 def distribution_deviation(correct: Bool[np.ndarray, "run image"], *, level: float = 0.95) -> Estimate:
