@@ -69,6 +69,12 @@ def scan_rows(scans: Sequence[SeedScan], dataset: str, *, head_alone: bool = Fal
 
     Args:
         head_alone: whether the seeds vary the head on a pretrained network only, for the published values.
+
+    Example:
+        >>> from dbviz.scores import scan_seeds
+        >>> scan = scan_seeds(np.random.default_rng(0).random((2, 50)) < 0.7, ["0", "1"], rng=np.random.default_rng(1))
+        >>> scan_rows([scan], "cifar10")[1]
+        ['mean test accuracy', '63.00%', '']
     """
 
     def row(label: str, cells: Sequence[str], key: str = "") -> list[str]:

@@ -22,7 +22,17 @@ _MAIN = ("test_error", "train_error", "fragmentation", "reproducibility", "media
 def sweep_fields(
     curves: Sequence[Curve], specs: Sequence[RunSpec], study: Study, failed: Sequence[Failed], tolerance: float
 ) -> dict[str, Any]:
-    """Every number of a sweep with its provenance, as JSON values; `dbviz.sweeps.load` reads the curves back."""
+    """Every number of a sweep with its provenance, as JSON values; `dbviz.sweeps.load` reads the curves back.
+
+    Args:
+        tolerance: the training error up to which a run counts as having fitted its labels.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> study = Study(dataset="shapes", home=pathlib.Path(tempfile.mkdtemp()), triplets=500)
+        >>> sweep_fields([], [], study, [], tolerance=0.01)["study"]["triplets"]
+        500
+    """
     study_fields = (
         *("dataset", "triplets", "triplet_seed", "resolution", "padding"),
         *("margin_images", "directions", "epochs"),

@@ -116,13 +116,25 @@ def scores_csv(scores: Scores) -> str:
 
 
 def matrix_latex(matrix: Matrix, names: Sequence[str], caption: str) -> str:
-    r"""A booktabs table with intervals below the values; needs `\usepackage{booktabs}`."""
+    r"""A booktabs table with intervals below the values; needs `\usepackage{booktabs}`.
+
+    Example:
+        >>> estimate = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> print(matrix_latex({("vit", "vit"): estimate}, ["vit"], "Reproducibility").splitlines()[6])
+        vit & \shortstack{0.80 \\ {\tiny [0.70, 0.90]}} \\
+    """
     cells = [[latex_cell(matrix.get((row, column))) for column in names] for row in names]
     return latex_table(cells, names, names, caption)
 
 
 def scores_latex(scores: Scores, names: Sequence[str], caption: str) -> str:
-    r"""A booktabs table, one row a network and one column a score; needs `\usepackage{booktabs}`."""
+    r"""A booktabs table, one row a network and one column a score; needs `\usepackage{booktabs}`.
+
+    Example:
+        >>> estimate = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> print(scores_latex({"reproducibility": {"vit": estimate}}, ["vit"], "Scores").splitlines()[4])
+         & reproducibility \\
+    """
     cells = [[latex_cell(estimates.get(name)) for estimates in scores.values()] for name in names]
     return latex_table(cells, names, list(scores), caption)
 
