@@ -17,7 +17,7 @@ from dbviz.planes import PlaneSet, draw_planes
 from dbviz.reports.summary import write_summary
 from dbviz.reports.tables import frame_rows, matrix_frame, scores_frame
 from dbviz.runs import Run
-from dbviz.scores import Summary, groups, summarise
+from dbviz.scores import Summary, runs_by_network, summarise
 
 __all__ = ["Comparison", "compare", "print_summary", "sample_compared"]
 
@@ -37,12 +37,17 @@ class Comparison:
     def summary(self, *, image_scores: bool = False) -> Summary:
         """Every score of the label maps, with `image_scores` those of the test images too."""
         summary = summarise(self.maps)
-        return summary.extended(image_scores_of(self.runs, self.job.images)) if image_scores else summary
+        return summary.with_scores(image_scores_of(self.runs, self.job.images)) if image_scores else summary
 
     def write(self, summary: Summary) -> None:
         """Writes numbers, tables and figures beside the label maps, and prints their paths."""
         stem = self.path.with_suffix("")
-        say_written([self.path, *write_summary(stem, self.maps, summary, figure_format=self.figure_format)])
+        say_written(
+            [
+                self.path,
+                *write_summary(stem, self.maps, summary, figure_format=self.figure_format, label_maps=self.path),
+            ]
+        )
 
 
 def compare(
@@ -90,7 +95,7 @@ def sample_compared(
 
 def print_summary(maps: xr.Dataset, summary: Summary) -> None:
     """Prints the matrix, the scores of each network, and what some of the intervals do not cover."""
-    names = list(groups(maps))
+    names = list(runs_by_network(maps))
     print_table("Reproducibility, 95 % intervals", ["", *names], frame_rows(matrix_frame(summary.matrix, names)))
     print_table("By network", ["", *names], frame_rows(scores_frame(summary.scores, names)))
     for note in summary.notes:

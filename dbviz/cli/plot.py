@@ -173,10 +173,10 @@ def _draw(maps: "xr.Dataset", images: "ImageSet", options: PlotOptions, path: Pa
     import matplotlib.pyplot as plt
 
     from dbviz.figures import RegionDisplay, save_figure
-    from dbviz.scores import groups, mean_agreement
+    from dbviz.scores import mean_agreement, runs_by_network
 
     labels = maps.labels.isel(plane=0).values
-    agreement = {name: mean_agreement(labels[runs]) for name, runs in groups(maps).items() if len(runs) > 1}
+    agreement = {name: mean_agreement(labels[runs]) for name, runs in runs_by_network(maps).items() if len(runs) > 1}
     display = RegionDisplay.from_maps(maps.isel(plane=0)).plot(
         palette=options.style.palette,
         shade=options.style.shade,

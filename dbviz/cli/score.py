@@ -131,14 +131,15 @@ def _score(options: ScoreOptions) -> None:
 
     mpl.use("agg")
     from dbviz.reports import write_summary
-    from dbviz.scores import groups, summarise
+    from dbviz.scores import runs_by_network, summarise
 
     scoring = options.scoring
-    summary = summarise(maps, inside=scoring.inside, connectivity=scoring.connectivity).extended(extra)
-    _print(maps, list(groups(maps)), summary)
+    summary = summarise(maps, inside=scoring.inside, connectivity=scoring.connectivity).with_scores(extra)
+    _print(maps, list(runs_by_network(maps)), summary)
     where = "inside the triangle" if scoring.inside else "on the whole grid"
-    written = write_summary(path.with_suffix(""), maps, summary, where=where, figure_format=options.output.format)
-    say_written([*([path] if path.exists() else []), *written])
+    file = None if options.files else path
+    style = {"where": where, "figure_format": options.output.format, "label_maps": file}
+    say_written([*([file] if file else []), *write_summary(path.with_suffix(""), maps, summary, **style)])
     if scoring.half_width is not None:
         _print_plans(summary, scoring.half_width)
 
@@ -247,7 +248,7 @@ def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> 
     scores = {}
     for name, mask in {"all images": None, "correctly classified": measured.correct}.items():
         try:
-            scores[f"median margin, {name}"] = median_margin(measured, chosen=mask)
+            scores[f"median margin, {name}"] = median_margin(measured, mask=mask)
         except InputError as error:  # a poor network may classify too few images correctly
             say(f"Note: no median margin of {name}: {error}.")
     return scores
@@ -256,34 +257,19 @@ def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> 
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     from dbviz.cli.tables import widths_of
     from dbviz.label_maps import environment_differences
-    from dbviz.reports.published import published
-    from dbviz.reports.tables import frame_rows, matrix_frame, scores_frame
-    from dbviz.scores import groups
+    from dbviz.reports.summary import summary_rows
+    from dbviz.reports.tables import frame_rows, matrix_frame
+    from dbviz.scores import runs_by_network
 
-    dataset = str(maps.attrs["dataset"])
-    where = f"{dataset} {maps.attrs['split']}, {maps.sizes['plane']} planes"
+    where = f"{maps.attrs['dataset']} {maps.attrs['split']}, {maps.sizes['plane']} planes"
     matrix = matrix_frame(summary.matrix, names)
     print_table(f"Reproducibility, {where}, 95 % intervals over planes and runs", ["", *names], frame_rows(matrix))
-    widths, members = widths_of(maps), groups(maps).values()
-    rows = [["runs", *(str(len(runs)) for runs in members)], ["width", *(widths[runs[0]] for runs in members)]]
-    rows += frame_rows(scores_frame(summary.scores, names))
-    values = {name: published(dataset, name, name) for name in names}
-    if any(values.values()):
-        ours = summary.scores.get("reproducibility", {})
-        rows.append(["published (full networks, 100 epochs)", *(_shown(values[name]) for name in names)])
-        rows.append(["difference from it", *(_difference(ours.get(name), values[name]) for name in names)])
+    widths, rows = widths_of(maps), summary_rows(maps, summary)
+    rows.insert(1, ["width", *(widths[runs[0]] for runs in runs_by_network(maps).values())])
     print_table("By network, 95 % intervals", ["", *names], rows)
     for note in summary.notes:
         say(f"Note on some intervals: {note}.")
     report_environment_differences(environment_differences(maps))
-
-
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _difference(ours: Any, published: float | None) -> str:
-    return "" if ours is None or published is None else f"{ours.value - published:+.2f}"
 
 
 def _print_plans(summary: "Summary", half_width: float) -> None:
@@ -292,6 +278,6 @@ def _print_plans(summary: "Summary", half_width: float) -> None:
     for name, pilot in summary.scores.get("reproducibility", {}).items():
         needed = plan(pilot, half_width)
         say(
-            f"{name}: {needed.runs} runs on {needed.triplets} triplets should give its reproducibility "
+            f"{name}: {needed.runs} runs on {needed.items} {needed.item} should give its reproducibility "
             f"a half-width of {needed.half_width:.3f}."
         )

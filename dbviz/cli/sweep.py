@@ -227,11 +227,11 @@ def _announce(specs: list["RunSpec"], study: "Study", executor: "Executor", job:
 
 
 def _print(curves: list["Curve"], job: "Job") -> None:
-    from dbviz.reports.sweep import curve_rows
+    from dbviz.reports.sweep import sweep_rows
 
     if not curves:
         return
-    columns, rows = curve_rows(curves)
+    columns, rows = sweep_rows(curves)
     title = f"{job.images.name}, preset {job.preset}, 95 % intervals over runs and planes or images"
     print_table(title, columns, rows)
     for curve in curves:

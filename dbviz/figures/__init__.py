@@ -1,4 +1,4 @@
-"""Pictures of finished arrays: they draw what they are given, and neither compute nor save."""
+"""Figures of finished results: they draw what they are given, and neither compute nor save."""
 
 from dbviz.figures.curves import noise_colour, plot_curves, plot_sweep
 from dbviz.figures.estimates import plot_distributions, plot_estimates, plot_scores

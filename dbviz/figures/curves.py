@@ -1,4 +1,4 @@
-"""Curves of a sweep (Somepalli et al. 2022, Figs 6 and 10-12): scores with bands, the threshold marked."""
+"""Curves of a sweep (Somepalli et al. 2022, Figs 6 and 10-12): scores with bands, and the interpolation threshold."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,16 +17,21 @@ __all__ = ["noise_colour", "plot_curves", "plot_sweep"]
 
 _STYLES = ("-", "--", ":", "-.")
 _STACKED = ("test_error", "fragmentation", "reproducibility", "median_margin")
-
-
 _UNITS = {"median_margin": "median margin\n(normalised pixels)"}
-"""Scores that are not shares or counts, with their unit."""
+"""Axis labels of scores with a unit."""
+_FIELDS = {"width": "width k", "epoch": "epoch", "train_size": "training images"}
+"""Axis labels of fields."""
 
 
 def noise_colour(noise: LabelNoise | None) -> tuple[float, float, float, float]:
-    """The colour of a noise level, the same in every picture: from dark blue without noise to yellow at a rate of 1.
+    """The colour of a noise level, the same in every figure: from dark blue without noise to yellow at a rate of 1.
 
-    `plasma` rises in lightness, so levels differ for every eye and in grey. Labels from a file are grey.
+    The lightness of `plasma` increases monotonically, so levels differ in greyscale too, and under colour blindness.
+    Labels from a file are grey.
+
+    Example:
+        >>> noise_colour(None) != noise_colour(LabelNoise(rate=0.2))
+        True
     """
     if noise is not None and noise.rate is None:
         return 0.45, 0.45, 0.45, 1.0
@@ -35,25 +40,41 @@ def noise_colour(noise: LabelNoise | None) -> tuple[float, float, float, float]:
 
 
 def plot_curves(curves: Sequence[Curve], score: str, *, ax: Axes | None = None) -> Axes:
-    """One score of every curve against the field along it: lines, bands of the intervals, thresholds as vertical lines.
+    """One score of every curve against its field: lines, bands for intervals, and thresholds as vertical lines.
 
-    The axis along is logarithmic. Curves of one noise level have one colour and differ in their dashes.
+    The x axis is logarithmic. Curves of the same noise level have the same colour and differ in their line style.
+
+    Args:
+        score: a key of `dbviz.sweeps.SCORES`.
+        ax: axes to draw into; by default those of a new figure.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> from dbviz.scores import Estimate
+        >>> from dbviz.sweeps import Curve, Point
+        >>> errors = [Estimate(value=v, low=v - 0.1, high=v + 0.1, items=100, runs=(3,)) for v in (0.4, 0.6, 0.3)]
+        >>> points = tuple(Point(x=10.0 * 2**i, runs=3, scores={"test_error": e}) for i, e in enumerate(errors))
+        >>> curve = Curve(name="noise 0.2", noise=LabelNoise(rate=0.2), along="width", points=points, threshold=20.0)
+        >>> ax = plot_curves([curve], "test_error")
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('width k', 'test error')
+        >>> plt.close(ax.figure)
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(5.0, 3.2), layout="constrained")
     for curve, style in zip(curves, _dashes(curves), strict=True):
-        places, estimates = curve.values(score)
-        if not len(places):
+        x, estimates = curve.values(score)
+        if not len(x):
             continue
         colour = noise_colour(curve.noise)
         values = np.array([estimate.value for estimate in estimates])
         low, high = (np.array([getattr(estimate, end) for estimate in estimates]) for end in ("low", "high"))
-        ax.fill_between(places, low, np.where(np.isfinite(high), high, values), color=colour, alpha=0.18, linewidth=0)
-        ax.plot(places, values, style, color=colour, marker="o", markersize=3.5, linewidth=1.4, label=curve.name)
+        ax.fill_between(x, low, np.where(np.isfinite(high), high, values), color=colour, alpha=0.18, linewidth=0)
+        ax.plot(x, values, style, color=colour, marker="o", markersize=3.5, linewidth=1.4, label=curve.name)
         if curve.threshold is not None:
             ax.axvline(curve.threshold, color=colour, linestyle=(0, (1, 2)), linewidth=1.2, zorder=0)
     ax.set_xscale("log")
-    ticks = _apart(sorted({point.x for curve in curves for point in curve.points}))
+    ticks = _legible(sorted({point.x for curve in curves for point in curve.points}))
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_xticks([], minor=True)
     ax.set_xlabel(axis_label(curves), fontsize=8)
@@ -63,12 +84,34 @@ def plot_curves(curves: Sequence[Curve], score: str, *, ax: Axes | None = None) 
     return ax
 
 
-def plot_sweep(curves: Sequence[Curve], scores: Sequence[str] = _STACKED, *, title: str = "") -> Figure:
-    """The curves of several scores stacked on one shared axis; scores that no curve has are left out."""
+def plot_sweep(
+    curves: Sequence[Curve],
+    scores: Sequence[str] = _STACKED,
+    *,
+    title: str = "",
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
+    """The curves of several scores, one panel a score with a shared x axis; scores that no curve has are left out.
+
+    Args:
+        scores: keys of `dbviz.sweeps.SCORES`, from top to bottom.
+        figsize: width and height in inches; by default 5.2 wide, and as high as the panels need.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> from dbviz.scores import Estimate
+        >>> from dbviz.sweeps import Curve, Point
+        >>> errors = [Estimate(value=v, low=v - 0.1, high=v + 0.1, items=100, runs=(3,)) for v in (0.4, 0.6, 0.3)]
+        >>> points = tuple(Point(x=10.0 * 2**i, runs=3, scores={"test_error": e}) for i, e in enumerate(errors))
+        >>> curve = Curve(name="noise 0.2", noise=LabelNoise(rate=0.2), along="width", points=points, threshold=20.0)
+        >>> figure = plot_sweep([curve], ["test_error"], figsize=(3.5, 2.5))
+        >>> [text.get_text() for text in figure.legends[0].get_texts()]
+        ['noise 0.2', 'interpolation threshold']
+        >>> plt.close(figure)
+    """
     present = [score for score in scores if any(score in p.scores for curve in curves for p in curve.points)]
-    figure, axes = plt.subplots(
-        len(present), 1, sharex=True, squeeze=False, figsize=(5.2, 0.8 + 1.75 * len(present)), layout="constrained"
-    )
+    size = figsize or (5.2, 0.8 + 1.75 * len(present))
+    figure, axes = plt.subplots(len(present), 1, sharex=True, squeeze=False, figsize=size, layout="constrained")
     for ax, score in zip(axes[:, 0], present, strict=True):
         plot_curves(curves, score, ax=ax)
         ax.label_outer()
@@ -86,31 +129,30 @@ def plot_sweep(curves: Sequence[Curve], scores: Sequence[str] = _STACKED, *, tit
 
 
 def _explained(curves: Sequence[Curve]) -> str:
-    """What the bands are, and what the names of the curves mean."""
+    """What the bands and the names of the curves mean."""
     levels = {estimate.level for curve in curves for point in curve.points for estimate in point.scores.values()}
     bands = f"bands: {min(levels):.0%} intervals" if len(levels) == 1 else "bands: intervals"
     noisy = any("noise" in curve.name for curve in curves)
-    return f"noise: share of training labels that are wrong; {bands}" if noisy else bands
+    return f"noise: fraction of wrong training labels; {bands}" if noisy else bands
 
 
 def axis_label(curves: Sequence[Curve]) -> str:
-    """What stands along the curves, for the reader."""
+    """The label of the x axis."""
     along = curves[0].along
-    said = {"width": "width k", "epoch": "epoch", "train_size": "training images"}
-    return said.get(along, along.rpartition(".")[2].replace("_", " "))
+    return _FIELDS.get(along, along.rpartition(".")[2].replace("_", " "))
 
 
-def _apart(places: Sequence[float]) -> list[float]:
-    """Those of the rising places whose numbers have room beside each other on a logarithmic axis; always the ends."""
-    least = 0.06 * np.log(places[-1] / places[0])
-    chosen = [places[0]]
-    for place in places[1:-1]:
-        if np.log(place / chosen[-1]) >= least and np.log(places[-1] / place) >= least:
-            chosen.append(place)
-    return [*chosen, *places[1:][-1:]]
+def _legible(values: Sequence[float]) -> list[float]:
+    """Ticks whose numbers do not overlap on a logarithmic axis: a subset of the rising values, with both ends."""
+    spacing = 0.06 * np.log(values[-1] / values[0])
+    ticks = [values[0]]
+    for value in values[1:-1]:
+        if np.log(value / ticks[-1]) >= spacing and np.log(values[-1] / value) >= spacing:
+            ticks.append(value)
+    return [*ticks, *values[1:][-1:]]
 
 
 def _dashes(curves: Sequence[Curve]) -> list[str]:
-    """A style for each curve: the nth of its noise level has the nth."""
+    """The line style of each curve: the nth of a noise level has the nth style."""
     colours = [noise_colour(curve.noise) for curve in curves]
     return [_STYLES[colours[:i].count(colour) % len(_STYLES)] for i, colour in enumerate(colours)]

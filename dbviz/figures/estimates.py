@@ -1,4 +1,4 @@
-"""Scores of several architectures with their intervals, and how agreement spreads over planes."""
+"""Scores of several networks with their intervals, and the distribution of agreement over planes."""
 
 from collections.abc import Mapping
 
@@ -19,26 +19,38 @@ _LABELS = {
     "inside the triangle": "reproducibility\ninside the triangle",
     "instability floor (disagreement)": "instability floor\n(disagreement)",
     "churn": "churn\n(share of predictions)",
-    "divergence": "Jensen-Shannon\ndivergence, bits",
-    "median margin, all images": "median margin of all images,\nin normalised pixels",
-    "median margin, correctly classified": "median margin of images\nclassified right, in normalised pixels",
+    "divergence": "Jensen-Shannon\ndivergence (bits)",
+    "median margin, all images": "median margin of all images\n(normalised pixels)",
+    "median margin, correctly classified": "median margin of correctly\nclassified images (normalised pixels)",
 }
-"""What scores are called on an axis, where their short name says too little there."""
+"""Axis labels of scores whose name is too short for an axis."""
 
 
 def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None, label: str = "") -> Axes:
-    """One point with its interval for each network, in the order given; `label` names the score and its unit.
+    """One point with its interval for each network, in the given order.
 
-    An interval without an upper end is an arrow; a value that is infinite has no point.
+    An interval without an upper end is drawn as an arrow; an infinite value has no point.
+
+    Args:
+        ax: axes to draw into; by default those of a new figure.
+        label: the score and its unit.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> ax = plot_estimates({"vit": agreement}, label="agreement")
+        >>> ax.get_ylabel(), [tick.get_text() for tick in ax.get_xticklabels()]
+        ('agreement', ['vit'])
+        >>> plt.close(ax.figure)
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(1.6 + 0.65 * len(estimates), 2.8), layout="constrained")
     values = np.array([e.value for e in estimates.values()])
-    reach = np.array([[e.value - e.low, e.high - e.value] for e in estimates.values()]).T
-    endless = np.isinf(reach[1]) | np.isnan(reach[1])
-    reach, values = np.where(np.isfinite(reach), reach, 0.0), np.where(np.isfinite(values), values, np.nan)
+    lengths = np.array([[e.value - e.low, e.high - e.value] for e in estimates.values()]).T
+    unbounded = np.isinf(lengths[1]) | np.isnan(lengths[1])
+    lengths, values = np.where(np.isfinite(lengths), lengths, 0.0), np.where(np.isfinite(values), values, np.nan)
     style = {"fmt": "o", "color": "black", "capsize": 3, "markersize": 4}
-    ax.errorbar(range(len(values)), values, yerr=reach, lolims=endless, **style)
+    ax.errorbar(range(len(values)), values, yerr=lengths, lolims=unbounded, **style)
     ax.set_xticks(range(len(values)), list(estimates), rotation=30, ha="right", rotation_mode="anchor", fontsize=8)
     ax.set_xlim(-0.6, len(values) - 0.4)
     ax.set_ylabel(label, fontsize=8)
@@ -48,22 +60,47 @@ def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None,
     return ax
 
 
-def plot_scores(scores: Mapping[str, Mapping[str, Estimate]]) -> Figure:
-    """A panel for each score, in which each network has its point and interval."""
-    networks = max((len(found) for found in scores.values()), default=1)
+def plot_scores(scores: Mapping[str, Mapping[str, Estimate]], *, figsize: tuple[float, float] | None = None) -> Figure:
+    """A panel for each score, with a point and an interval for each network.
+
+    Args:
+        scores: by the name of the score and the name of the network, as in `dbviz.scores.Summary.scores`.
+        figsize: width and height in inches; by default as large as the panels need.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> figure = plot_scores({"reproducibility": {"vit": agreement}, "churn": {"vit": agreement.complement}})
+        >>> [ax.get_ylabel() for ax in figure.axes]
+        ['reproducibility', 'churn\\n(share of predictions)']
+        >>> plt.close(figure)
+    """
+    networks = max((len(estimates) for estimates in scores.values()), default=1)
     columns = min(3, len(scores))
     rows = -(-len(scores) // columns)
-    size = ((1.0 + 0.45 * networks) * columns + 0.8, 2.3 * rows)
+    size = figsize or ((1.0 + 0.45 * networks) * columns + 0.8, 2.3 * rows)
     figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=size, layout="constrained")
-    for panel, (score, found) in zip(axes.flat, scores.items(), strict=False):
-        plot_estimates(found, ax=panel, label=_LABELS.get(score, score))
+    for panel, (score, estimates) in zip(axes.flat, scores.items(), strict=False):
+        plot_estimates(estimates, ax=panel, label=_LABELS.get(score, score))
     for panel in axes.flat[len(scores) :]:
         panel.remove()
     return figure
 
 
 def plot_distributions(agreements: Mapping[str, Float64[np.ndarray, " plane"]], *, ax: Axes | None = None) -> Axes:
-    """For each network the mean agreement of its runs plane by plane: a violin with its quartiles."""
+    """For each network the distribution over planes of its runs' mean agreement: a violin with its quartiles.
+
+    Args:
+        agreements: from `dbviz.scores.plane_agreement`.
+        ax: axes to draw into; by default those of a new figure.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> ax = plot_distributions({"vit": np.array([0.7, 0.8, 0.9])})
+        >>> ax.get_ylabel()
+        'agreement of the runs on a plane'
+        >>> plt.close(ax.figure)
+    """
     if ax is None:
         _, ax = plt.subplots(figsize=(1.6 + 0.75 * len(agreements), 2.8), layout="constrained")
     bodies = ax.violinplot(list(agreements.values()), positions=range(len(agreements)), showextrema=False, widths=0.8)

@@ -1,4 +1,6 @@
-"""The planes on which the runs of a network agree most and least, side by side."""
+"""The planes on which the runs of a network agree most and least."""
+
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,37 +10,55 @@ from matplotlib.figure import Figure
 
 from dbviz.figures.legend import draw_legend
 from dbviz.figures.palette import class_colours
-from dbviz.figures.regions import RegionDisplay
+from dbviz.figures.regions import AXES_LABEL, RegionDisplay
 
 __all__ = ["plot_extremes"]
 
 _PANEL = 1.7
-"""Inches a panel."""
+"""Side of a panel in inches."""
 
 
 def plot_extremes(
-    maps: xr.Dataset, agreement: Float64[np.ndarray, " plane"], *, palette: str = "petroff10", title: str = ""
+    maps: xr.Dataset,
+    agreement: Float64[np.ndarray, " plane"],
+    *,
+    palette: str = "petroff10",
+    title: str = "",
+    figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draws the runs of one network on the plane of highest agreement (above) and of lowest (below).
+    """Draws the runs of one network on the planes of highest (top row) and lowest agreement (bottom row).
 
     Args:
         maps: label maps of the runs of one network.
-        agreement: the mean agreement of its runs on each plane, as `dbviz.scores.plane_agreement` gives it.
-        title: which network it is.
+        agreement: the mean agreement of its runs on each plane, from `dbviz.scores.plane_agreement`.
+        title: the name of the network.
+        figsize: width and height in inches; by default as large as the panels need.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> import dbviz
+        >>> planes = dbviz.draw_planes(dbviz.data.shapes(40, split="test"), 3)
+        >>> models = {f"run {k}": lambda x, k=k: x[:, :, 15, 15 + k] for k in (0, 1)}  # three classes
+        >>> maps = dbviz.sample(models, planes, resolution=8, device="cpu").assign_coords(arch=("model", ["mine"] * 2))
+        >>> figure = plot_extremes(maps, dbviz.scores.plane_agreement(maps)["mine"], title="mine")
+        >>> len(figure.axes), figure.get_suptitle()
+        (4, 'mine')
+        >>> plt.close(figure)
     """
     runs = maps.sizes["model"]
-    figure, axes = plt.subplots(
-        2, runs, squeeze=False, figsize=(_PANEL * runs + 0.9, 2 * _PANEL + 1.3), layout="constrained"
-    )
-    shown: set[int] = set()
-    for row, (plane, said) in enumerate([(int(agreement.argmax()), "most"), (int(agreement.argmin()), "least")]):
+    size = figsize or (_PANEL * runs + 0.9, 2 * _PANEL + 1.3)
+    figure = plt.figure(figsize=size, layout="constrained")
+    body: Any = figure.subfigures(1, 1)  # so that its x label and the figure's legend do not overlap
+    axes = body.subplots(2, runs, squeeze=False)
+    drawn: set[int] = set()
+    for row, (plane, degree) in enumerate([(int(agreement.argmax()), "most"), (int(agreement.argmin()), "least")]):
         display = RegionDisplay.from_maps(maps.isel(plane=plane)).plot(axes[row], palette=palette)
         numbers = " ".join(map(str, maps.triplet.values[plane]))
         where = f"images {numbers}" if maps.triplet.values[plane].min() >= 0 else f"plane {plane}"
-        axes[row, 0].set_ylabel(f"{said} reproducible\n{where}\n{agreement[plane]:.1%} equal", fontsize=7)
-        shown |= set(np.unique(display.labels).tolist())
-    axes[1, runs // 2].set_xlabel("distance along image 1 → image 2, and across it, in normalised pixels", fontsize=7)
-    draw_legend(figure, display.class_names, class_colours(len(display.class_names), palette), sorted(shown))
+        axes[row, 0].set_ylabel(f"{degree} reproducible\n{where}\nagreement {agreement[plane]:.1%}", fontsize=7)
+        drawn |= set(np.unique(display.labels).tolist())
+    body.supxlabel(AXES_LABEL, fontsize=7)
+    draw_legend(figure, display.class_names, class_colours(len(display.class_names), palette), sorted(drawn))
     if title:
         figure.suptitle(title, fontsize=9)
     return figure

@@ -1,4 +1,4 @@
-"""What the colours and the markers of region panels mean, below the panels."""
+"""The legend of region panels, below them: the classes' colours and the images' markers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 __all__ = ["ANCHOR_STYLE", "MARKERS", "draw_legend", "legend_rows"]
 
 MARKERS = "o^s"
-"""One shape for each image of the triplet, on the panels as beside its thumbnail."""
+"""One marker for each image of the triplet, on the panels and on its thumbnail."""
 ANCHOR_STYLE: dict[str, Any] = {
     "markersize": 5.5,
     "markerfacecolor": "white",
@@ -20,7 +20,7 @@ ANCHOR_STYLE: dict[str, Any] = {
     "markeredgewidth": 0.9,
 }
 _ENTRY = 1.15
-"""Inches that the name of a class takes with its patch."""
+"""Width in inches of the name of a class with its patch."""
 
 
 def draw_legend(
@@ -31,9 +31,24 @@ def draw_legend(
     *,
     markers: bool = True,
 ) -> None:
-    """A patch for each class of `shown`; with `markers` also which shape stands for which image of the triplet.
+    """Draws a legend with a patch for each class of `shown` and, with `markers`, the marker of each image.
 
-    There are as many columns as the figure is wide.
+    The number of columns follows from the width of the figure.
+
+    Args:
+        class_names: of all classes.
+        colours: of all classes, from `class_colours`.
+        shown: the classes in the legend.
+        markers: whether the markers of the three images are explained too.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> from dbviz.figures import class_colours
+        >>> figure = plt.figure(layout="constrained")
+        >>> draw_legend(figure, ["ant", "bee", "cat"], class_colours(3), [0, 2])
+        >>> [text.get_text() for text in figure.legends[0].get_texts()]
+        ['ant', 'cat', 'image 1', 'image 2', 'image 3']
+        >>> plt.close(figure)
     """
     handles: list[Any] = [Patch(color=colours[label], label=class_names[label]) for label in shown]
     for image, marker in enumerate(MARKERS if markers else "", start=1):
@@ -44,5 +59,5 @@ def draw_legend(
 
 
 def legend_rows(width: float, entries: int) -> int:
-    """How many rows so many entries take below a figure of `width` inches."""
+    """The number of rows of a legend with `entries` entries below a figure of `width` inches."""
     return -(-entries // max(1, int(width / _ENTRY)))

@@ -12,27 +12,38 @@ __all__ = ["plot_matrix"]
 
 
 def plot_matrix(
-    matrix: dict[tuple[str, str], Estimate], archs: Sequence[str], *, ax: Axes | None = None, label: str = ""
+    matrix: dict[tuple[str, str], Estimate], networks: Sequence[str], *, ax: Axes | None = None, label: str = ""
 ) -> Axes:
     """Draws the matrix and returns its axes; cells without an estimate stay empty.
 
     Args:
-        label: what the values are, beside the colour bar.
+        matrix: from `dbviz.scores.reproducibility_matrix`.
+        networks: names of its rows and columns, in their order.
+        ax: axes to draw into; by default those of a new figure.
+        label: the score, beside the colour bar.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> ax = plot_matrix({("vit", "vit"): agreement}, ["vit"], label="reproducibility")
+        >>> [text.get_text() for text in ax.texts]
+        ['0.80', '[0.70, 0.90]']
+        >>> plt.close(ax.figure)
     """
     if ax is None:
-        side = 1.9 + 0.72 * len(archs)
+        side = 1.9 + 0.72 * len(networks)
         _, ax = plt.subplots(figsize=(side + 0.6, side), layout="constrained")
-    values = np.array([[matrix[a, b].value if (a, b) in matrix else np.nan for b in archs] for a in archs])
+    values = np.array([[matrix[a, b].value if (a, b) in matrix else np.nan for b in networks] for a in networks])
     image = ax.imshow(values, vmin=0, vmax=1, cmap="cividis")
-    for row, one in enumerate(archs):
-        for column, other in enumerate(archs):
-            if (one, other) in matrix:
-                value, _, interval = str(matrix[one, other]).partition(" ")
+    for row, row_name in enumerate(networks):
+        for column, column_name in enumerate(networks):
+            if (row_name, column_name) in matrix:
+                value, _, interval = str(matrix[row_name, column_name]).partition(" ")
                 colour = "white" if values[row, column] < 0.47 else "black"
                 ax.text(column, row - 0.08, value, ha="center", va="center", color=colour, fontsize=9)
                 ax.text(column, row + 0.24, interval, ha="center", va="center", color=colour, fontsize=6.5)
-    ax.set_xticks(range(len(archs)), archs, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
-    ax.set_yticks(range(len(archs)), archs, fontsize=8)
+    ax.set_xticks(range(len(networks)), networks, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+    ax.set_yticks(range(len(networks)), networks, fontsize=8)
     figure = ax.figure
     bar = figure.colorbar(image, ax=ax, shrink=0.8)
     bar.set_label(label, fontsize=8)

@@ -1,4 +1,4 @@
-"""Decision regions of several networks on several planes: a row a plane, a column a network."""
+"""Decision regions of several networks on several planes: one row a plane, one column a network."""
 
 from collections.abc import Sequence
 
@@ -14,34 +14,55 @@ from dbviz.figures.regions import RegionDisplay
 __all__ = ["plot_region_grid"]
 
 _PANEL = 1.5
-"""Inches on a panel's side."""
+"""Side of a panel in inches."""
 
 
 def plot_region_grid(
-    maps: xr.Dataset, columns: Sequence[str], rows: Sequence[str], *, palette: str = "petroff10", title: str = ""
+    maps: xr.Dataset,
+    columns: Sequence[str],
+    rows: Sequence[str],
+    *,
+    palette: str = "petroff10",
+    title: str = "",
+    figsize: tuple[float, float] | None = None,
 ) -> Figure:
     """The layout of Somepalli et al. 2022, Figs 7 and 16-18: how regions change as a network widens.
 
     Args:
-        maps: label maps, a model for each of `columns` and a plane for each of `rows`.
-        columns: what stands above each model, such as `k = 4`.
-        rows: what stands beside each plane.
-        title: which networks these are.
+        maps: label maps with a model for each of `columns` and a plane for each of `rows`.
+        columns: a title for each model, such as `k = 4`.
+        rows: a label for each plane.
+        title: of the figure.
+        figsize: width and height in inches; by default as large as the panels need.
 
     Raises:
-        InputError: there are not as many names as models and planes.
+        InputError: the numbers of names, models and planes do not match.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> import dbviz
+        >>> planes = dbviz.draw_planes(dbviz.data.shapes(40, split="test"), 2)
+        >>> models = {f"model {k}": lambda x, k=k: x[:, :, 15, 15 + k] for k in (0, 1, 2)}  # three classes
+        >>> maps = dbviz.sample(models, planes, resolution=8, device="cpu")
+        >>> figure = plot_region_grid(maps, ["k = 1", "k = 2", "k = 4"], ["first plane", "second plane"])
+        >>> [ax.get_title() for ax in figure.axes[:3]]
+        ['k = 1', 'k = 2', 'k = 4']
+        >>> plt.close(figure)
     """
     shape = maps.sizes["plane"], maps.sizes["model"]
     if shape != (len(rows), len(columns)):
-        raise InputError(f"{len(rows)} rows and {len(columns)} columns are named, but the maps have {shape}")
-    size = (_PANEL * shape[1] + 0.4, _PANEL * shape[0] + 0.9)
+        raise InputError(
+            f"{len(rows)} rows and {len(columns)} columns are named, but the maps have {shape[0]} planes (rows) and "
+            f"{shape[1]} models (columns)"
+        )
+    size = figsize or (_PANEL * shape[1] + 0.4, _PANEL * shape[0] + 0.9)
     figure, axes = plt.subplots(*shape, squeeze=False, figsize=size, layout="constrained")
-    for row, said in enumerate(rows):
+    for row, row_label in enumerate(rows):
         display = RegionDisplay.from_maps(maps.isel(plane=[row])).plot(axes[row], palette=palette)
-        for ax, above in zip(axes[row], columns, strict=True):
-            ax.set_title(above if row == 0 else "", fontsize=8)
+        for ax, column_title in zip(axes[row], columns, strict=True):
+            ax.set_title(column_title if row == 0 else "", fontsize=8)
             ax.set(xticks=[], yticks=[])
-        axes[row, 0].set_ylabel(said, fontsize=8)
+        axes[row, 0].set_ylabel(row_label, fontsize=8)
     names = display.class_names  # pyright: ignore[reportPossiblyUnboundVariable]
     draw_legend(figure, names, class_colours(len(names), palette), range(len(names)))
     if title:

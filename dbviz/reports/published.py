@@ -1,4 +1,4 @@
-"""Published values to stand beside ours; those of Somepalli et al. 2022 have no errors, so read +-.01 as noise."""
+"""Published values for comparison; those of Somepalli et al. 2022 have no errors, so read +-.01 as noise."""
 
 __all__ = [
     "PUBLISHED",
@@ -54,7 +54,7 @@ PUBLISHED_OPTIMIZERS: dict[tuple[str, str], tuple[float, float]] = {
 }
 """Reproducibility and test accuracy on CIFAR-10 by architecture and optimizer (Somepalli et al. 2022, Table 1).
 
-In the code released with it the Adam runs were trained by SGD, and SAM's step was not that of SAM.
+In the code released with the paper the Adam runs are trained by SGD, and the step called SAM is not SAM's.
 """
 
 
@@ -62,9 +62,10 @@ PUBLISHED_SOURCES: dict[str, dict[str, float]] = {
     "churn": {"nudge": 0.0514, "init + order + augment": 0.0519},
     "sd of test accuracy, %": {"init + order + augment": 0.15},
 }
-"""How far runs spread on CIFAR-10, by score and by what varies (Jordan 2023; the standard deviation at 64 epochs).
+"""Spread of runs on CIFAR-10, by score and by what varies (Jordan 2023; the standard deviation at 64 epochs).
 
-Initialisation, order and augmentation are each said to give nearly the full variance alone: in words, no figure.
+The paper also states, without a number, that initialisation, order and augmentation each cause nearly the full
+variance alone.
 """
 
 PUBLISHED_SPREADS: dict[str, tuple[float, str]] = {
@@ -73,15 +74,28 @@ PUBLISHED_SPREADS: dict[str, tuple[float, str]] = {
     "deviation": (0.0015, "Jordan 2023, 64 epochs"),
     "distribution_deviation": (0.00033, "Jordan 2023, 64 epochs"),
 }
-"""How far test accuracies on CIFAR-10 spread over seeds, and who found it: highest less lowest, standard deviations."""
+"""Spread of test accuracy on CIFAR-10 over seeds, with its source: range (highest minus lowest) and deviations."""
 
 
-def published_spread(dataset: str, what: str, *, head_alone: bool = False) -> tuple[float, str] | None:
-    """The published value of `what`, a key of `PUBLISHED_SPREADS`, or None; there are values for CIFAR-10 alone."""
-    key = f"{what}, head alone" if head_alone and what == "range" else what
-    return PUBLISHED_SPREADS.get(key) if dataset == "cifar10" and (key != what or not head_alone) else None
+def published_spread(dataset: str, name: str, *, head_alone: bool = False) -> tuple[float, str] | None:
+    """The published value for a key of `PUBLISHED_SPREADS` and its source, or None; known for CIFAR-10 only.
+
+    Args:
+        head_alone: whether the seeds vary the head on a pretrained network only.
+
+    Example:
+        >>> published_spread("cifar10", "range")
+        (0.02, 'Picard 2021, 10,000 short runs')
+    """
+    key = f"{name}, head alone" if head_alone and name == "range" else name
+    return PUBLISHED_SPREADS.get(key) if dataset == "cifar10" and (key != name or not head_alone) else None
 
 
-def published(dataset: str, one: str, other: str) -> float | None:
-    """The published reproducibility of two architectures, or None; there are values for CIFAR-10 alone."""
-    return PUBLISHED.get(frozenset((one, other))) if dataset == "cifar10" else None
+def published(dataset: str, network_1: str, network_2: str) -> float | None:
+    """The published reproducibility of two architectures, or None; known for CIFAR-10 only.
+
+    Example:
+        >>> published("cifar10", "resnet18", "vit")
+        0.63
+    """
+    return PUBLISHED.get(frozenset((network_1, network_2))) if dataset == "cifar10" else None

@@ -1,6 +1,6 @@
-"""A summary of scores as files: its numbers, its tables and its figures."""
+"""A summary of scores as rows of a table, as JSON values, and as files: numbers, tables and figures."""
 
-import json
+import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,25 +13,60 @@ from dbviz.core.paths import file_name
 from dbviz.core.results import write_result
 from dbviz.figures import plot_distributions, plot_extremes, plot_matrix, plot_scores, save_figure
 from dbviz.label_maps import environment_differences
-from dbviz.reports.tables import estimate_fields, matrix_csv, matrix_latex, scores_csv, scores_latex
-from dbviz.scores import Summary, groups, nudged, plane_agreement
+from dbviz.reports.provenance import label_map_fields
+from dbviz.reports.published import published
+from dbviz.reports.reading import read_estimates
+from dbviz.reports.tables import (
+    estimate_fields,
+    frame_rows,
+    matrix_csv,
+    matrix_latex,
+    scores_csv,
+    scores_frame,
+    scores_latex,
+)
+from dbviz.scores import Estimate, Summary, nudged_mask, plane_agreement, runs_by_network
+from dbviz.sweeps.files import read_result
 
-__all__ = ["summary_numbers", "write_summary"]
+__all__ = ["load_summary", "summary_fields", "summary_rows", "write_summary"]
 
 
 def write_summary(
-    stem: Path, maps: xr.Dataset, summary: Summary, *, where: str = "on the whole grid", figure_format: str = "pdf"
+    stem: Path,
+    maps: xr.Dataset,
+    summary: Summary,
+    *,
+    where: str = "on the whole grid",
+    figure_format: str = "pdf",
+    label_maps: Path | None = None,
 ) -> list[Path]:
-    """Writes `stem.json`, tables as CSV and LaTeX, and figures; their paths.
+    """Writes `stem.json`, tables as CSV and LaTeX, and figures; returns their paths.
 
     Args:
+        stem: directory and beginning of the files' names.
         maps: the label maps that were summarised.
         where: which points the matrix counts, for captions.
+        figure_format: `pdf`, `png` or `svg`.
+        label_maps: the file of the label maps, which is named among the numbers.
 
     Raises:
-        OSError: the place cannot be written to.
+        OSError: the files cannot be written.
+
+    Example:
+        >>> import json, tempfile
+        >>> labels = np.random.default_rng(0).integers(0, 2, (2, 3, 9, 9), dtype=np.uint8)  # model, plane, row, column
+        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
+        >>> maps = maps.assign_coords(arch=("model", ["vit", "fcnet"]), test_accuracy=("model", [0.5, 0.6]))
+        >>> maps = maps.assign_attrs(dataset="cifar10")
+        >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=3, runs=(1, 1))
+        >>> summary = Summary(matrix={("vit", "fcnet"): agreement}, scores={"churn": {"vit": agreement}})
+        >>> paths = write_summary(Path(tempfile.mkdtemp()) / "scores", maps, summary)
+        >>> [path.name for path in paths][:3]
+        ['scores.json', 'scores-matrix.csv', 'scores-matrix.tex']
+        >>> json.loads(paths[0].read_text())["scores"]["churn"]["vit"]["runs"]
+        [1, 1]
     """
-    names, dataset = list(groups(maps)), str(maps.attrs["dataset"])
+    names, dataset = list(runs_by_network(maps)), str(maps.attrs["dataset"])
     on = rf"{dataset}, {maps.sizes['plane']} planes, with 95 \% intervals."
     texts = {
         "matrix.csv": matrix_csv(summary.matrix, names, dataset),
@@ -39,7 +74,7 @@ def write_summary(
         "scores.csv": scores_csv(summary.scores),
         "scores.tex": scores_latex(summary.scores, names, f"Scores of each network, {on}"),
     }
-    paths = [write_result(Path(f"{stem}.json"), summary_numbers(maps, summary))]
+    paths = [write_result(Path(f"{stem}.json"), summary_fields(maps, summary, label_maps))]
     for ending, text in texts.items():
         paths.append(Path(f"{stem}-{ending}"))
         atomic_write(paths[-1], text.encode())
@@ -49,25 +84,103 @@ def write_summary(
     return paths
 
 
-def summary_numbers(maps: xr.Dataset, summary: Summary) -> dict[str, object]:
-    """Every number of a summary, with the specs of the runs, the identity of the planes and in what the environments of
-    the runs differ, as plain values."""
+def summary_fields(maps: xr.Dataset, summary: Summary, label_maps: Path | None = None) -> dict[str, object]:
+    """Every number of a summary as JSON values, with the label maps' provenance.
+
+    The provenance is dataset, grid, triplets, specs, and the differences between the environments of the runs.
+
+    Args:
+        label_maps: the file of the label maps, which is named too.
+
+    Example:
+        >>> labels = np.zeros((2, 3, 9, 9), np.uint8)
+        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
+        >>> maps = maps.assign_coords(arch=("model", ["vit", "fcnet"]), test_accuracy=("model", [0.5, 0.6]))
+        >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=3, runs=(1, 1))
+        >>> fields = summary_fields(maps, Summary(matrix={("fcnet", "vit"): agreement}, scores={}))
+        >>> fields["reproducibility"][0]["networks"], fields["resolution"], fields["planes"]
+        (['fcnet', 'vit'], 9, 3)
+    """
     return {
         "reproducibility": [
-            {"networks": pair, **estimate_fields(e)} for pair, e in summary.matrix.items() if pair[0] <= pair[1]
+            {"networks": list(pair), **estimate_fields(summary.matrix[pair])} for pair in _pairs(summary)
         ],
-        "scores": {s: {n: estimate_fields(e) for n, e in found.items()} for s, found in summary.scores.items()},
+        "scores": {s: {n: estimate_fields(e) for n, e in row.items()} for s, row in summary.scores.items()},
         "test_accuracy": dict(zip(maps.model.values.tolist(), maps.test_accuracy.values.tolist(), strict=True)),
-        "specs": json.loads(maps.attrs["specs"]),
-        "planes": maps.attrs["planes"],
+        **label_map_fields(maps, label_maps),
         "environment_differences": environment_differences(maps),
     }
 
 
+def _pairs(summary: Summary) -> list[tuple[str, str]]:
+    """Each pair of networks once, in the order of the estimate's runs."""
+    first: dict[frozenset[str], tuple[str, str]] = {}
+    for pair in summary.matrix:
+        first.setdefault(frozenset(pair), pair)
+    return list(first.values())
+
+
+def load_summary(path: str | os.PathLike[str]) -> Summary:
+    """The summary in the JSON that `write_summary` wrote; files of dbviz 0.1 are read too.
+
+    The estimates have no variances. `dbviz.figures.plot_scores(summary.scores)` and `plot_matrix` draw them.
+
+    Raises:
+        InputError: there is no such file, or it holds no scores.
+
+    Example:
+        >>> import json, tempfile
+        >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,)).to_dict()
+        >>> path = Path(tempfile.mkdtemp()) / "scores.json"
+        >>> matrix = [{"networks": ["vit", "vit"], **agreement}]
+        >>> _ = path.write_text(json.dumps({"reproducibility": matrix, "scores": {}}))
+        >>> load_summary(path).matrix
+        {('vit', 'vit'): Estimate(0.80 [0.70, 0.90], 500 planes, 5 runs)}
+    """
+    result = read_result(path, "reproducibility", "python -m dbviz.score")
+    matrix: dict[tuple[str, str], Estimate] = {}
+    for fields in result["reproducibility"]:
+        row, column = fields["networks"]
+        matrix[row, column] = matrix[column, row] = Estimate.from_dict(fields)
+    return Summary(matrix=matrix, scores={s: read_estimates(s, networks) for s, networks in result["scores"].items()})
+
+
+def summary_rows(maps: xr.Dataset, summary: Summary) -> list[list[str]]:
+    """The rows of a table with a column a network: its runs, its scores, and the published reproducibility.
+
+    Example:
+        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), np.zeros((2, 3, 4, 4), np.uint8))})
+        >>> maps = maps.assign_coords(arch=("model", ["vit", "vit"])).assign_attrs(dataset="cifar10")
+        >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=3, runs=(2,))
+        >>> summary = Summary(matrix={("vit", "vit"): agreement}, scores={"reproducibility": {"vit": agreement}})
+        >>> for row in summary_rows(maps, summary):
+        ...     print(row)
+        ['runs', '2']
+        ['reproducibility', '0.80 [0.70, 0.90]']
+        ['published (full networks, 100 epochs)', '0.75']
+        ['difference from published', '+0.05']
+    """
+    networks = runs_by_network(maps)
+    rows = [["runs", *(str(len(runs)) for runs in networks.values())]]
+    rows += frame_rows(scores_frame(summary.scores, list(networks)))
+    references = {name: published(maps.attrs["dataset"], name, name) for name in networks}
+    if any(references.values()):
+        estimates = summary.scores.get("reproducibility", {})
+        shown = ["" if reference is None else f"{reference:.2f}" for reference in references.values()]
+        rows.append(["published (full networks, 100 epochs)", *shown])
+        differences = [_difference(estimates.get(name), reference) for name, reference in references.items()]
+        rows.append(["difference from published", *differences])
+    return rows
+
+
+def _difference(estimate: Estimate | None, reference: float | None) -> str:
+    return "" if estimate is None or reference is None else f"{estimate.value - reference:+.2f}"
+
+
 def _figures(maps: xr.Dataset, names: list[str], summary: Summary, label: str) -> dict[str, Figure]:
-    """The matrix, the scores by network, the spread over planes, and the planes at either end of it."""
-    plain = maps.isel(model=np.flatnonzero(~nudged(maps)))
-    runs, agreement = groups(plain), plane_agreement(plain)
+    """The matrix, the scores by network, the distribution over planes, and the planes at its two ends."""
+    plain = maps.isel(model=np.flatnonzero(~nudged_mask(maps)))
+    runs, agreement = runs_by_network(plain), plane_agreement(plain)
     figures = {"matrix": plot_matrix(summary.matrix, names, label=label).figure, "scores": plot_scores(summary.scores)}
     if agreement:
         figures["planes"] = plot_distributions(agreement).figure

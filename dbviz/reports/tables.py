@@ -1,6 +1,6 @@
-"""Scores as tables: for the terminal, CSV and LaTeX."""
+"""Tables of scores for the terminal, as CSV and as LaTeX; what every subject's report is made of."""
 
-import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +10,12 @@ from dbviz.reports.published import published
 from dbviz.scores.estimate import Estimate
 
 __all__ = [
+    "csv_text",
+    "estimate_columns",
     "estimate_fields",
     "frame_rows",
+    "latex_cell",
+    "latex_table",
     "matrix_csv",
     "matrix_frame",
     "matrix_latex",
@@ -20,88 +24,151 @@ __all__ = [
     "scores_latex",
 ]
 
-Matrix = dict[tuple[str, str], Estimate]
+Matrix = Mapping[tuple[str, str], Estimate]
 Scores = Mapping[str, Mapping[str, Estimate]]
-"""By the name of the score, and in it by network."""
+"""By the name of the score and the name of the network."""
+
+_INTEGERS = re.compile(r"(.*_)?(other_runs|runs|items)")
+"""Columns of integers, of which some may be empty."""
+
+
+def estimate_fields(estimate: Estimate) -> dict[str, Any]:
+    """An estimate as JSON values; None for an end that is not finite.
+
+    Example:
+        >>> estimate_fields(Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5, 3)))["runs"]
+        [5, 3]
+    """
+    return estimate.to_dict()
+
+
+def estimate_columns(estimate: Estimate | None, prefix: str = "") -> dict[str, Any]:
+    """An estimate as columns of a CSV table, with `prefix` before their names; all are None where there is none.
+
+    `runs` and `other_runs` are integers; the second is None within a network.
+
+    Example:
+        >>> columns = estimate_columns(Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5, 3)))
+        >>> columns["items"], columns["item"], columns["runs"], columns["other_runs"]
+        (500, 'planes', 5, 3)
+    """
+    names = ("value", "low", "high", "level", "items", "item", "runs", "other_runs", "note")
+    columns: dict[str, Any] = {} if estimate is None else estimate.to_dict()
+    if estimate is not None:
+        columns["runs"], columns["other_runs"] = (*estimate.runs, None)[:2]
+    return {f"{prefix}{name}": columns.get(name) for name in names}
 
 
 def matrix_frame(matrix: Matrix, names: Sequence[str]) -> pd.DataFrame:
     """`0.83 [0.82, 0.84]` for each pair of networks; empty where a network has a single run."""
-    cells = [[str(matrix[one, other]) if (one, other) in matrix else "" for other in names] for one in names]
+    cells = [[str(matrix[row, column]) if (row, column) in matrix else "" for column in names] for row in names]
     return pd.DataFrame(cells, index=pd.Index(names), columns=pd.Index(names))
 
 
 def scores_frame(scores: Scores, names: Sequence[str]) -> pd.DataFrame:
-    """`0.83 [0.82, 0.84]` for each score (rows) of each network (columns); empty where it has none."""
-    cells = [[str(found[name]) if name in found else "" for name in names] for found in scores.values()]
+    """`0.83 [0.82, 0.84]` for each score (rows) of each network (columns); empty where a network lacks the score."""
+    cells = [[str(row[name]) if name in row else "" for name in names] for row in scores.values()]
     return pd.DataFrame(cells, index=pd.Index(list(scores)), columns=pd.Index(names))
 
 
 def frame_rows(frame: pd.DataFrame) -> list[list[str]]:
-    """The rows of a table of texts, each behind its name."""
+    """The rows of a table of texts, each after its name."""
     return [[str(name), *row] for name, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)]
 
 
 def matrix_csv(matrix: Matrix, names: Sequence[str], dataset: str) -> str:
-    """One line a pair: value, interval, how many triplets and runs, the published value and the difference from it."""
+    """One line a pair: the estimate, the published value and the difference from it.
+
+    Example:
+        >>> estimate = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> print(matrix_csv({("vit", "vit"): estimate}, ["vit"], "cifar10"), end="")
+        network,other_network,value,low,high,level,items,item,runs,other_runs,note,published,difference
+        vit,vit,0.8,0.7,0.9,0.95,500,planes,5,,,0.75,0.05
+    """
     rows = []
-    for i, one in enumerate(names):
+    for i, name in enumerate(names):
         for other in names[i:]:
-            if (one, other) in matrix:
-                theirs = published(dataset, one, other)
-                difference = matrix[one, other].value - theirs if theirs is not None else None
-                fields = estimate_fields(matrix[one, other])
-                rows.append({"one": one, "other": other, **fields, "published": theirs, "difference": difference})
-    return _csv(rows)
+            if (name, other) in matrix:
+                columns = estimate_columns(matrix[name, other])
+                reference = published(dataset, name, other)
+                difference = None if reference is None else columns["value"] - reference
+                pair = {"network": name, "other_network": other}
+                rows.append({**pair, **columns, "published": reference, "difference": difference})
+    return csv_text(rows)
 
 
 def scores_csv(scores: Scores) -> str:
-    """One line a score and network: value, interval, how many triplets and runs."""
-    return _csv(
+    """One line a score and network.
+
+    Example:
+        >>> estimate = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> print(scores_csv({"reproducibility": {"vit": estimate}}), end="")
+        score,network,value,low,high,level,items,item,runs,other_runs,note
+        reproducibility,vit,0.8,0.7,0.9,0.95,500,planes,5,,
+    """
+    return csv_text(
         [
-            {"score": score, "network": name, **estimate_fields(estimate)}
-            for score, found in scores.items()
-            for name, estimate in found.items()
+            {"score": score, "network": name, **estimate_columns(estimate)}
+            for score, estimates in scores.items()
+            for name, estimate in estimates.items()
         ]
     )
 
 
 def matrix_latex(matrix: Matrix, names: Sequence[str], caption: str) -> str:
-    r"""A booktabs table, intervals below the values; needs `\usepackage{booktabs}`."""
-    cells = [[_latex_cell(matrix.get((one, other))) for other in names] for one in names]
-    return _latex(cells, names, names, caption)
+    r"""A booktabs table with intervals below the values; needs `\usepackage{booktabs}`.
+
+    Example:
+        >>> estimate = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> print(matrix_latex({("vit", "vit"): estimate}, ["vit"], "Reproducibility").splitlines()[6])
+        vit & \shortstack{0.80 \\ {\tiny [0.70, 0.90]}} \\
+    """
+    cells = [[latex_cell(matrix.get((row, column))) for column in names] for row in names]
+    return latex_table(cells, names, names, caption)
 
 
 def scores_latex(scores: Scores, names: Sequence[str], caption: str) -> str:
-    r"""A booktabs table, a network a row and a score a column; needs `\usepackage{booktabs}`."""
-    cells = [[_latex_cell(found.get(name)) for found in scores.values()] for name in names]
-    return _latex(cells, names, list(scores), caption)
+    r"""A booktabs table, one row a network and one column a score; needs `\usepackage{booktabs}`.
+
+    Example:
+        >>> estimate = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> print(scores_latex({"reproducibility": {"vit": estimate}}, ["vit"], "Scores").splitlines()[4])
+         & reproducibility \\
+    """
+    cells = [[latex_cell(estimates.get(name)) for estimates in scores.values()] for name in names]
+    return latex_table(cells, names, list(scores), caption)
 
 
-def estimate_fields(estimate: Estimate) -> dict[str, Any]:
-    """An estimate as plain values; None where it has no bound."""
-    bounds = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {
-        **{name: value if math.isfinite(value) else None for name, value in bounds.items()},
-        "level": estimate.level,
-        "triplets": estimate.triplets,
-        "runs": " x ".join(map(str, estimate.runs)),
-        "note": estimate.note,
-    }
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A CSV table with a heading; None is an empty cell, a float has six significant digits.
+
+    Example:
+        >>> print(csv_text([{"score": 0.123456789, "runs": 3}, {"score": None, "runs": None}]), end="")
+        score,runs
+        0.123457,3
+        ,
+    """
+    frame = pd.DataFrame(list(rows))
+    integers = {str(name): "Int64" for name in frame.columns if _INTEGERS.fullmatch(str(name))}
+    return frame.astype(integers).to_csv(index=False, float_format="%.6g")
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
-    return pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
+def latex_table(cells: Sequence[Sequence[str]], rows: Sequence[str], columns: Sequence[str], caption: str) -> str:
+    r"""A booktabs table of LaTeX cells; names and caption may be plain text. Needs `\usepackage{booktabs}`."""
+    index, header = (pd.Index([_escaped(name) for name in names]) for names in (rows, columns))
+    frame = pd.DataFrame([list(row) for row in cells], index=index, columns=header)
+    layout = {"column_format": "l" + "c" * len(columns), "position": "tb"}
+    return frame.style.to_latex(hrules=True, caption=_escaped(caption), **layout)
 
 
-def _latex(cells: list[list[str]], rows: Sequence[str], columns: Sequence[str], caption: str) -> str:
-    index, header = (pd.Index([name.replace("_", r"\_") for name in names]) for names in (rows, columns))
-    frame = pd.DataFrame(cells, index=index, columns=header)
-    return frame.style.to_latex(hrules=True, caption=caption, column_format="l" + "c" * len(columns), position="tb")
-
-
-def _latex_cell(estimate: Estimate | None) -> str:
+def latex_cell(estimate: Estimate | None) -> str:
+    """The value of an estimate with its interval below; empty where there is none."""
     if estimate is None:
         return ""
     value, _, interval = str(estimate).partition(" ")
     return rf"\shortstack{{{value} \\ {{\tiny {interval}}}}}"
+
+
+def _escaped(text: str) -> str:
+    """Text for LaTeX; what is escaped already stays as it is."""
+    return re.sub(r"(?<!\\)([_%&#])", r"\\\1", text)

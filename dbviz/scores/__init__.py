@@ -1,5 +1,8 @@
-"""Scores: pure functions of label maps, and of what runs say of the test images."""
+"""Scores: pure functions of label maps, margins and predictions. Each is an `Estimate`, a value with its interval."""
 
+from typing import Any
+
+from dbviz.core.deprecation import warn_renamed
 from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, mean_agreement, pair_table
 from dbviz.scores.churn import churn, image_scores, jensen_shannon
 from dbviz.scores.error_rate import error_rate
@@ -15,7 +18,7 @@ from dbviz.scores.luck import (
     reached_by_chance,
 )
 from dbviz.scores.margin import censored_share, image_margins, kaplan_meier_median, mean_margin, median_margin
-from dbviz.scores.networks import groups, networks, nudged
+from dbviz.scores.networks import networks, nudged_mask, runs_by_network
 from dbviz.scores.reproducibility import (
     chance_corrected,
     instability_floor,
@@ -33,7 +36,7 @@ from dbviz.scores.sources import (
     cell_name,
     disagreement_ratio,
     nearly_full,
-    runs_to_tell,
+    runs_needed,
     source_shares,
     variance_ratio,
 )
@@ -66,7 +69,6 @@ __all__ = [
     "extreme",
     "fragmentation",
     "fragments",
-    "groups",
     "half_accuracies",
     "halves_correlation",
     "image_margins",
@@ -85,7 +87,7 @@ __all__ = [
     "median_margin",
     "nearly_full",
     "networks",
-    "nudged",
+    "nudged_mask",
     "pair_table",
     "pairs_estimate",
     "plan",
@@ -93,10 +95,20 @@ __all__ = [
     "reached_by_chance",
     "reproducibility",
     "reproducibility_matrix",
-    "runs_to_tell",
+    "runs_by_network",
+    "runs_needed",
     "scan_seeds",
     "source_shares",
     "standard_deviation",
     "summarise",
     "variance_ratio",
 ]
+
+_RENAMED = {"groups": "runs_by_network", "nudged": "nudged_mask", "runs_to_tell": "runs_needed"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn_renamed(f"{__name__}.{name}", f"{__name__}.{_RENAMED[name]}")
+    return globals()[_RENAMED[name]]

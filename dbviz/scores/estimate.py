@@ -1,41 +1,56 @@
-"""A score with its interval, and the intervals themselves: triplets and runs are both a sample.
+"""A score with its confidence interval, which accounts for two samples: the runs, and the planes or images.
 
-The published scores average over triplets and over all pairs of a few runs, and give no error. Pairs that share a run
-are not independent, so a spread over pairs says too little. Here whole runs and whole triplets are left out in turn:
-the delete-one jackknife of each, its variances added (an upper bound to first order, since what both share is counted
-twice), and a Student quantile with the degrees of freedom of Satterthwaite (1946), which few runs make wide.
+The published scores average over triplets and over all pairs of a few runs, without an error. Pairs that share a run
+are not independent, so their spread underestimates the uncertainty. Here whole runs and whole items (planes or images)
+are left out in turn: the delete-one jackknife of each, with the variances added (an upper bound to first order, since
+what both share is counted twice), and a Student quantile with the degrees of freedom of Satterthwaite (1946), which
+widens the interval of few runs.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
+from dbviz.core.deprecation import renamed_parameter, warn_renamed
 from dbviz.core.errors import InputError
 
 __all__ = ["Estimate", "jackknife_estimate", "means_estimate"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Estimate:
-    """A score that can be published: prints as `0.83 [0.82, 0.84]`, with more digits where the interval has them."""
+    """A score with its confidence interval; prints as `0.83 [0.82, 0.84]`, with more digits for a narrower interval.
+
+    Example:
+        >>> estimate = Estimate(value=0.831, low=0.825, high=0.841, items=500, runs=(5,))
+        >>> print(estimate)
+        0.831 [0.825, 0.841]
+        >>> estimate
+        Estimate(0.831 [0.825, 0.841], 500 planes, 5 runs)
+        >>> Estimate.from_dict(estimate.to_dict()) == estimate
+        True
+    """
 
     value: float
     low: float
     high: float
     level: float = 0.95
-    """Share of such intervals that hold the true value."""
-    triplets: int
-    """How many triplets, or groups of test images."""
+    """Confidence level of the interval."""
+    items: int
+    """Number of items that the score was computed on."""
+    item: str = "planes"
+    """What an item is, in the plural: `planes`, `test images`, `splits`."""
     runs: tuple[int, ...]
-    """How many runs of each group: one number within an architecture, two between architectures."""
+    """Number of runs: one entry within a network, two between networks."""
     run_variance: float = math.nan
-    """Jackknife variance of the value over runs; no number where it cannot be had."""
+    """Jackknife variance of the value over runs; NaN where there are too few runs."""
     item_variance: float = math.nan
-    """The same over triplets."""
+    """Jackknife variance of the value over items."""
     note: str = ""
     """What the interval does not cover."""
 
@@ -43,11 +58,15 @@ class Estimate:
         digits = self._digits()
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
+    def __repr__(self) -> str:
+        runs = f"{' x '.join(map(str, self.runs))} run{'' if self.runs == (1,) else 's'}"
+        return f"Estimate({self}, {self.items:,} {self.item}, {runs})"
+
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
 
     def _digits(self) -> int:
-        """As many as show the interval's half-width by one digit, two at least, four at most; one above ten."""
+        """Decimals that show one significant digit of the half-width: two to four, or one for values above ten."""
         if not max(abs(self.low), abs(self.high)) <= 10:
             return 1
         return min(4, max(2, math.ceil(-math.log10(self.half_width)))) if self.half_width > 0 else 2
@@ -59,82 +78,166 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
+        """Half the width of the interval."""
         return (self.high - self.low) / 2
 
+    @property
+    def triplets(self) -> int:
+        """The old name of `items`."""
+        warn_renamed("Estimate.triplets", "Estimate.items")
+        return self.items
+
+    def to_dict(self) -> dict[str, Any]:
+        """The estimate as JSON values, without its variances; None for what is not finite."""
+        ends = {"value": self.value, "low": self.low, "high": self.high}
+        return {
+            **{name: end if math.isfinite(end) else None for name, end in ends.items()},
+            "level": self.level,
+            "items": self.items,
+            "item": self.item,
+            "runs": list(self.runs),
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any], *, item: str = "planes") -> "Estimate":
+        """The estimate that `to_dict` wrote; its variances are NaN.
+
+        Files of dbviz 0.1 are read too: they call the number of items `triplets` and write `runs` as text (`3 x 3`).
+
+        Args:
+            item: what an item is where the fields do not say so, as those of dbviz 0.1 do not.
+        """
+        runs = fields["runs"]
+        value, low, high = (math.nan if fields[name] is None else fields[name] for name in ("value", "low", "high"))
+        if math.isnan(high) and not math.isnan(low):  # an interval without an upper end
+            value, high = math.inf if math.isnan(value) else value, math.inf
+        return cls(
+            value=value,
+            low=low,
+            high=high,
+            level=fields["level"],
+            items=fields["items"] if "items" in fields else fields["triplets"],
+            item=fields.get("item", item),
+            runs=tuple(map(int, runs.split(" x "))) if isinstance(runs, str) else tuple(runs),
+            note=fields["note"],
+        )
+
+
+Estimate.__init__ = renamed_parameter("triplets", "items")(Estimate.__init__)
 
 Statistic = Callable[[list[np.ndarray], np.ndarray], float]
-"""A score as a function of which runs (an index array a group) and which triplets are kept."""
+"""A score as a function of the runs that are left in (an index array a network) and of the items that are."""
 
 
+@renamed_parameter("triplets", "items")
 def jackknife_estimate(
     statistic: Statistic,
     runs: tuple[int, ...],
-    triplets: int,
+    items: int,
     *,
+    item: str = "planes",
+    groups: int | None = None,
     fewest_runs: int = 2,
     level: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
-    """The value of `statistic` with an interval over runs and triplets; see the module's docstring.
+    """The value of `statistic` with its interval over runs and items; see the module's docstring.
 
     Args:
-        runs: how many runs there are in each group.
-        fewest_runs: what the statistic needs of each group to be defined: 2 for pairs within a group.
-        bounds: the score's range; the interval is cut there.
+        runs: number of runs of each network.
+        items: number of planes or images.
+        item: what an item is, in the plural, for the record.
+        groups: leave items out by the group (delete-a-group jackknife, Kott 2001); `statistic` then takes the indices
+            of groups. By default items are left out one at a time.
+        fewest_runs: runs of each network that the statistic needs: 2 for pairs within a network.
+        bounds: range of the score; the interval is clipped to it.
 
     Raises:
-        InputError: fewer than two triplets, or fewer runs than the statistic needs.
+        InputError: fewer than two items or groups, or fewer runs than the statistic needs.
+
+    Example:
+        >>> values = np.array([[0.2, 0.4, 0.9], [0.2, 0.5, 0.7], [0.3, 0.3, 0.8]])  # run, plane
+        >>> jackknife_estimate(lambda runs, planes: values[np.ix_(runs[0], planes)].mean(), (3,), 3, fewest_runs=1)
+        Estimate(0.48 [-0.24, 1.20], 3 planes, 3 runs)
     """
-    if triplets < 2:
-        raise InputError(f"{triplets} triplet gives no interval: sample at least two planes")
+    units = items if groups is None else groups
+    if units < 2:
+        raise InputError(f"an interval needs at least two {item}: {items} given")
     if min(runs) < fewest_runs:
-        raise InputError(f"{min(runs)} run given: the score needs at least {fewest_runs} runs of each network")
-    kept, planes = [np.arange(count) for count in runs], np.arange(triplets)
-    value = statistic(kept, planes)
-    by_triplet = _jackknife_variance([statistic(kept, np.delete(planes, t)) for t in planes])
-    variances, freedom = [by_triplet], [triplets - 1]
-    for group, count in enumerate(runs):
-        if count > fewest_runs:
-            left = [[*kept[:group], np.delete(kept[group], r), *kept[group + 1 :]] for r in range(count)]
-            variances.append(_jackknife_variance([statistic(chosen, planes) for chosen in left]))
-            freedom.append(count - 1)
-    covered = len(variances) == len(runs) + 1
-    total = sum(variances)
-    degrees = total**2 / sum(v**2 / f for v, f in zip(variances, freedom, strict=True)) if total > 0 else 1
-    half = float(stats.t.ppf(0.5 + level / 2, degrees)) * np.sqrt(total)
+        raise InputError(f"{_runs(min(runs))} given: the score needs at least {fewest_runs} runs of each network")
+    all_runs, all_units = [np.arange(count) for count in runs], np.arange(units)
+    value = statistic(all_runs, all_units)
+    item_variance = _jackknife_variance([statistic(all_runs, np.delete(all_units, unit)) for unit in all_units])
+    run_variances = [
+        _jackknife_variance([statistic(_without_run(all_runs, network, run), all_units) for run in range(count)])
+        for network, count in enumerate(runs)
+        if count > fewest_runs
+    ]
+    variances, freedom = [item_variance, *run_variances], [units - 1, *(n - 1 for n in runs if n > fewest_runs)]
+    half_width = _half_width(variances, freedom, level)
+    covered = len(run_variances) == len(runs)
     return Estimate(
         value=value,
-        low=float(max(bounds[0], value - half)),
-        high=float(min(bounds[1], value + half)),
+        low=float(max(bounds[0], value - half_width)),
+        high=float(min(bounds[1], value + half_width)),
         level=level,
-        triplets=triplets,
+        items=items,
+        item=item,
         runs=runs,
-        run_variance=sum(variances[1:]) if covered else float("nan"),
-        item_variance=by_triplet,
-        note="" if covered else f"over triplets alone: {min(runs)} runs cannot show how runs vary",
+        run_variance=sum(run_variances) if covered else math.nan,
+        item_variance=item_variance,
+        note="" if covered else f"over {item} alone: {_runs(min(runs))} cannot show how runs vary",
     )
 
 
 def means_estimate(
-    values: Float64[np.ndarray, "run triplet"],
+    values: Float64[np.ndarray, "run item"],
     *,
+    items: int | None = None,
+    item: str = "planes",
     level: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
-    """The mean over runs and triplets of a score that each run has alone, such as its fragments.
+    """The mean over runs and items of a score that is defined for a single run, such as its number of fragments.
+
+    Args:
+        values: the score of each run on each item; or its mean over each group of items, with `items` their number.
+        items: number of items, where they come in groups.
+        item: what an item is, in the plural.
 
     Raises:
-        InputError: fewer than two triplets.
+        InputError: fewer than two items.
+
+    Example:
+        >>> means_estimate(np.array([[7.0, 5, 9], [6, 5, 8], [7, 4, 9]]))
+        Estimate(6.7 [1.9, 11.5], 3 planes, 3 runs)
     """
 
-    def mean(kept: list[np.ndarray], planes: np.ndarray) -> float:
-        return float(values[np.ix_(kept[0], planes)].mean())
+    def mean(run_indices: list[np.ndarray], item_indices: np.ndarray) -> float:
+        return float(values[np.ix_(run_indices[0], item_indices)].mean())
 
-    runs, triplets = values.shape
-    return jackknife_estimate(mean, (runs,), triplets, fewest_runs=1, level=level, bounds=bounds)
+    runs, units = values.shape
+    items = units if items is None else items
+    return jackknife_estimate(mean, (runs,), items, item=item, groups=units, fewest_runs=1, level=level, bounds=bounds)
 
 
 def _jackknife_variance(left_out: list[float]) -> float:
     """(n - 1) / n times the sum of squares about their mean (Efron & Stein 1981)."""
     values: Float64[np.ndarray, " n"] = np.asarray(left_out)
     return float((len(values) - 1) * values.var())
+
+
+def _without_run(runs: list[np.ndarray], network: int, run: int) -> list[np.ndarray]:
+    return [*runs[:network], np.delete(runs[network], run), *runs[network + 1 :]]
+
+
+def _half_width(variances: list[float], freedom: list[int], level: float) -> float:
+    """Student's quantile times the standard error, with Satterthwaite's degrees of freedom."""
+    total = sum(variances)
+    degrees = total**2 / sum(v**2 / f for v, f in zip(variances, freedom, strict=True)) if total > 0 else 1
+    return float(stats.t.ppf(0.5 + level / 2, degrees)) * np.sqrt(total)
+
+
+def _runs(count: int) -> str:
+    return f"{count} run" if count == 1 else f"{count} runs"

@@ -1,4 +1,4 @@
-"""Lucky seeds: how extreme the best run is for so many, and whether its luck lasts on other test images."""
+"""Lucky seeds: how extreme the best of many runs is, and whether it is as good on other test images."""
 
 import math
 from dataclasses import dataclass
@@ -23,17 +23,24 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Extreme:
-    """The best or the worst of several runs, beside what as many draws from one normal distribution give."""
+    """The best or the worst of several runs, compared with as many draws from one normal distribution.
+
+    Example:
+        >>> best = extreme(np.array([0.2, 0.1, 0.6, 0.3]), best=True)
+        >>> (best.run, best.value, round(best.expected, 2), round(best.probability, 2))
+        (2, 0.6, 0.54, 0.14)
+    """
 
     run: int
-    """Its place among the runs."""
+    """Its index among the runs."""
     value: float
+    """Its accuracy."""
     deviations: float
-    """How far it lies from the mean, in the runs' own standard deviations."""
+    """Its distance from the mean, in standard deviations of the runs."""
     expected: float
-    """The value expected of so many normal draws with the runs' own mean and standard deviation."""
+    """The value expected of as many normal draws with the runs' mean and standard deviation."""
     probability: float
-    """How often the extreme of so many normal draws lies as far out."""
+    """The probability that the extreme of as many normal draws is at least as far from the mean."""
 
 
 def extreme(accuracies: Float64[np.ndarray, " run"], *, best: bool) -> Extreme:
@@ -41,6 +48,11 @@ def extreme(accuracies: Float64[np.ndarray, " run"], *, best: bool) -> Extreme:
 
     Raises:
         InputError: fewer than two runs.
+
+    Example:
+        >>> worst = extreme(np.array([0.2, 0.1, 0.6, 0.3]), best=False)
+        >>> (worst.run, worst.value, round(worst.deviations, 2))
+        (1, 0.1, 0.93)
     """
     if len(accuracies) < 2:
         raise InputError(f"{len(accuracies)} run has no extreme: give at least two runs")
@@ -58,13 +70,13 @@ def extreme(accuracies: Float64[np.ndarray, " run"], *, best: bool) -> Extreme:
 
 
 def expected_maximum(count: int) -> float:
-    """Mean of (largest - mean) / deviation of `count` normal draws, the mean and deviation being those of the draws.
+    """Mean of (largest - mean) / deviation of `count` normal draws, with the draws' own mean and deviation.
 
-    The expected maximum of standard normal draws over the expected sample deviation: what is divided by the sample's
-    own deviation is independent of it (Basu 1955).
+    It is the expected maximum of standard normal draws over their expected sample deviation, since the ratio is
+    independent of the sample deviation (Basu 1955).
 
     Example:
-        >>> round(expected_maximum(2) ** 2, 6)  # of two draws the larger lies 1 / sqrt(2) deviations above the mean
+        >>> round(expected_maximum(2) ** 2, 6)  # of two draws the larger is 1 / sqrt(2) deviations above the mean
         0.5
     """
 
@@ -77,11 +89,15 @@ def expected_maximum(count: int) -> float:
 
 
 def reached_by_chance(deviations: float, count: int) -> float:
-    """Probability that the largest of `count` normal draws lies at least so many of their deviations above their mean.
+    """Probability that the largest of `count` normal draws is at least this many of their deviations above their mean.
 
     A draw's own studentised deviation follows Thompson's distribution, a transform of Student's (Thompson 1935), and
-    the draws are taken as independent of each other: 1 - (1 - p)^count (compare Grubbs 1950). Where the result is below
-    0.1 it is right within 0.01; where it is large it is up to 0.2 too small.
+    the draws are taken as independent of each other: 1 - (1 - p)^count (compare Grubbs 1950). A result below 0.1 has an
+    error of at most 0.01; a large result is up to 0.2 too small.
+
+    Example:
+        >>> round(reached_by_chance(2.5, 30), 2)
+        0.12
     """
     furthest = (count - 1) / math.sqrt(count)
     if count < 3 or deviations <= 0:
@@ -96,12 +112,23 @@ def reached_by_chance(deviations: float, count: int) -> float:
 def half_accuracies(
     correct: Bool[np.ndarray, "run image"], *, splits: int = 100, rng: np.random.Generator
 ) -> Float64[np.ndarray, "split 2 run"]:
-    """Each run's accuracy on either half of the test images, which are split at random so many times.
+    """Each run's accuracy on both halves of the test images, for several random splits.
 
     One image of an odd number belongs to neither half.
 
+    Args:
+        correct: which test images each run classifies correctly.
+        splits: number of random splits.
+        rng: draws the splits.
+
     Raises:
         InputError: fewer than two images.
+
+    Example:
+        >>> correct = np.array([[True, True, False, False], [True, True, True, True]])
+        >>> half_accuracies(correct, splits=1, rng=np.random.default_rng(0))  # split, half, run
+        array([[[0.5, 1. ],
+                [0.5, 1. ]]])
     """
     count = correct.shape[1]
     if count < 2:
@@ -114,31 +141,41 @@ def half_accuracies(
 
 
 def halves_correlation(halves: Float64[np.ndarray, "split 2 run"], *, level: float = 0.95) -> Estimate:
-    """Pearson's correlation over runs of the accuracies on two halves, the mean over splits; a jackknife over runs.
+    """Pearson's correlation over runs between the accuracies on two halves: mean over splits, jackknife over runs.
 
-    0 is expected where runs differ only in which images of the finite test set they happen to get right; then the mean
-    over many splits has a standard deviation of 1 / sqrt(2 (runs - 1)). 1 would mean that a lucky seed is as lucky
-    anywhere. The mean covariance of two halves is the `distribution_variance`.
+    0 is expected where runs differ only in which images of the finite test set they happen to classify correctly; then
+    the mean over many splits has a standard deviation of 1 / sqrt(2 (runs - 1)). 1 means that a lucky seed is as lucky
+    on any images. The mean covariance of two halves is the `distribution_variance`.
+
+    Args:
+        halves: from `half_accuracies`.
 
     Raises:
-        InputError: fewer than four runs, with which a correlation says nothing.
+        InputError: fewer than four runs.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> correct = rng.random((10, 2000)) < rng.uniform(0.6, 0.8, (10, 1))  # some runs are better than others
+        >>> halves_correlation(half_accuracies(correct, splits=20, rng=rng))
+        Estimate(0.94 [0.84, 1.00], 20 splits, 10 runs)
     """
     runs = halves.shape[2]
     if runs < 4:
         raise InputError(f"{runs} runs give no correlation with an interval: give at least four")
-    one, other = np.moveaxis(halves - halves.mean(axis=2, keepdims=True), 1, 0)
-    sums = one * other, one**2, other**2
-    value = float(_mean_correlation(*(part.sum(axis=1) for part in sums)))
+    half_1, half_2 = np.moveaxis(halves - halves.mean(axis=2, keepdims=True), 1, 0)
+    products = half_1 * half_2, half_1**2, half_2**2
+    value = float(_mean_correlation(*(part.sum(axis=1) for part in products)))
     # leaving out a run changes a centred sum of products by n / (n - 1) times its own product
-    left = [part.sum(axis=1, keepdims=True) - runs / (runs - 1) * part for part in sums]
-    variance = (runs - 1) * float(np.var(_mean_correlation(*left)))
-    half = float(stats.t.ppf(0.5 + level / 2, runs - 1)) * math.sqrt(variance)
+    left_out = [part.sum(axis=1, keepdims=True) - runs / (runs - 1) * part for part in products]
+    variance = (runs - 1) * float(np.var(_mean_correlation(*left_out)))
+    half_width = float(stats.t.ppf(0.5 + level / 2, runs - 1)) * math.sqrt(variance)
     return Estimate(
         value=value,
-        low=max(-1.0, value - half),
-        high=min(1.0, value + half),
+        low=max(-1.0, value - half_width),
+        high=min(1.0, value + half_width),
         level=level,
-        triplets=len(halves),
+        items=len(halves),
+        item="splits",
         runs=(runs,),
         run_variance=variance,
         item_variance=0.0,
@@ -146,10 +183,14 @@ def halves_correlation(halves: Float64[np.ndarray, "split 2 run"], *, level: flo
 
 
 def chance_correlation(runs: int, splits: int, *, level: float = 0.95) -> float:
-    """Up to which size `halves_correlation` lies by chance where 0 is expected.
+    """The bound within which `halves_correlation` is by chance, with probability `level`, where 0 is expected.
 
-    Half of the variance of a single split's correlation is that of the runs' whole accuracies, which more splits do not
-    make smaller: the variance is (1 + 1 / splits) / (2 (runs - 1)).
+    Half of the variance of a single split's correlation is due to the runs' accuracies on all images, which more splits
+    do not reduce: the variance is (1 + 1 / splits) / (2 (runs - 1)).
+
+    Example:
+        >>> round(chance_correlation(runs=10, splits=100), 2)
+        0.46
     """
     return float(stats.norm.ppf(0.5 + level / 2)) * math.sqrt((1 + 1 / splits) / (2 * (runs - 1)))
 
@@ -159,7 +200,7 @@ def _mean_correlation(
     squares_1: Float64[np.ndarray, "split ..."],
     squares_2: Float64[np.ndarray, "split ..."],
 ) -> Float64[np.ndarray, " *run"]:
-    """The mean over splits of products over the root of squares; no number where a half's accuracies are all equal."""
-    scale = np.sqrt(squares_1 * squares_2)
-    none = np.full_like(scale, np.nan)
-    return np.asarray(np.divide(products, scale, out=none, where=scale > 1e-15).mean(axis=0))
+    """The mean over splits of products over the root of squares; NaN where a half's accuracies are all equal."""
+    scale = np.sqrt(np.maximum(squares_1 * squares_2, 0.0))  # sums of squares may be rounded below zero
+    undefined = np.full_like(scale, np.nan)
+    return np.asarray(np.divide(products, scale, out=undefined, where=scale > 1e-15).mean(axis=0))

@@ -1,4 +1,4 @@
-"""Reproducibility of label maps, with its interval over triplets and runs."""
+"""Reproducibility of label maps, with its interval over planes and runs."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float64
 from dbviz.core.errors import InputError
 from dbviz.scores.agreement import chance_table, inside_triangle, jaccard_table, pair_table
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
-from dbviz.scores.networks import groups, nudged
+from dbviz.scores.label_arrays import label_array
+from dbviz.scores.networks import nudged_mask, runs_by_network
 
 __all__ = [
     "chance_corrected",
@@ -31,12 +32,19 @@ def reproducibility(maps: xr.Dataset, *, inside: bool = False, level: float = 0.
         inside: count the points inside the triangle of the three images only.
 
     Raises:
-        InputError: several networks (use `reproducibility_matrix`), fewer than two runs or two planes.
+        InputError: several networks (use `reproducibility_matrix`), fewer than two runs or two planes, or `maps` are no
+            label maps.
+
+    Example:
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)  # model, plane, row, column
+        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
+        >>> reproducibility(maps.assign_coords(arch=("model", ["resnet18"] * 3)))
+        Estimate(0.51 [0.41, 0.61], 4 planes, 3 runs)
     """
-    found = groups(maps)
-    if len(found) > 1:
-        raise InputError(f"the maps are of {', '.join(found)}: choose one, or use reproducibility_matrix")
-    (runs,) = found.values()
+    networks = runs_by_network(maps)
+    if len(networks) > 1:
+        raise InputError(f"the maps are of {', '.join(networks)}: select one network, or use reproducibility_matrix")
+    (runs,) = networks.values()
     return pairs_estimate(_agreement_table(maps, inside), [runs], level=level)
 
 
@@ -47,102 +55,167 @@ def reproducibility_matrix(
 
     (A, B) and (B, A) are the same estimate. A network with a single run has no entry with itself.
 
+    Args:
+        inside: count the points inside the triangle of the three images only.
+
     Raises:
-        InputError: fewer than two runs in all, or fewer than two planes.
+        InputError: fewer than two runs in all, fewer than two planes, or `maps` are no label maps.
+
+    Example:
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)
+        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
+        >>> matrix = reproducibility_matrix(maps.assign_coords(arch=("model", ["vit", "vit", "fcnet"])))
+        >>> list(matrix)
+        [('vit', 'vit'), ('vit', 'fcnet'), ('fcnet', 'vit')]
+        >>> matrix["vit", "fcnet"]
+        Estimate(0.51 [0.38, 0.65], 4 planes, 2 x 1 runs)
     """
-    found = groups(maps)
-    if sum(map(len, found.values())) < 2:
+    networks = runs_by_network(maps)
+    if sum(map(len, networks.values())) < 2:
         raise InputError("one run given: reproducibility needs at least two")
     table = _agreement_table(maps, inside)
     matrix = {}
-    for i, (one, runs) in enumerate(found.items()):
-        for other, others in list(found.items())[i:]:
-            if one != other:
-                matrix[one, other] = matrix[other, one] = pairs_estimate(table, [runs, others], level=level)
-            elif len(runs) > 1:
-                matrix[one, one] = pairs_estimate(table, [runs], level=level)
+    for i, (row, row_runs) in enumerate(networks.items()):
+        for column, column_runs in list(networks.items())[i:]:
+            if row != column:
+                estimate = pairs_estimate(table, [row_runs, column_runs], level=level)
+                matrix[row, column] = matrix[column, row] = estimate
+            elif len(row_runs) > 1:
+                matrix[row, row] = pairs_estimate(table, [row_runs], level=level)
     return matrix
 
 
 def chance_corrected(maps: xr.Dataset, *, level: float = 0.95) -> dict[str, Estimate]:
-    """For each network with several runs (A - E) / (1 - E), in [-1, 1]: agreement beyond chance (Cohen 1960).
+    """For each network with several runs the agreement beyond chance (A - E) / (1 - E), in [-1, 1] (Cohen 1960).
 
-    A is the mean agreement over planes and pairs of runs, E the mean of what chance gives with the two maps' shares of
-    the classes on the plane. Means are taken before the ratio: a plane of one class alone has no kappa of its own.
+    A is the mean agreement over planes and pairs of runs, E the mean agreement expected by chance from the two maps'
+    shares of the classes on the plane. Means are taken before the ratio: a plane with one class has no kappa.
+
+    Example:
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)
+        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
+        >>> chance_corrected(maps.assign_coords(arch=("model", ["vit"] * 3)))
+        {'vit': Estimate(0.03 [-0.18, 0.23], 4 planes, 3 runs)}
     """
-    found = {}
+    estimates = {}
     for name, runs in _repeated(maps).items():
-        labels = maps.labels.values[runs]
+        labels = label_array(maps)[runs]
         agreed, chance = pair_table(labels), chance_table(labels, _classes(maps))
 
         def corrected(
-            kept: list[np.ndarray], planes: np.ndarray, agreed: np.ndarray = agreed, chance: np.ndarray = chance
+            indices: list[np.ndarray], planes: np.ndarray, agreed: np.ndarray = agreed, chance: np.ndarray = chance
         ) -> float:
-            observed, expected = (_pair_mean(table, kept, planes) for table in (agreed, chance))
+            observed, expected = (_pair_mean(table, indices, planes) for table in (agreed, chance))
             return (observed - expected) / (1 - expected) if expected < 1 else 1.0
 
-        found[name] = jackknife_estimate(corrected, (len(runs),), labels.shape[1], level=level, bounds=(-1.0, 1.0))
-    return found
+        estimates[name] = jackknife_estimate(corrected, (len(runs),), labels.shape[1], level=level, bounds=(-1.0, 1.0))
+    return estimates
 
 
 def jaccard_index(maps: xr.Dataset, *, level: float = 0.95) -> dict[str, Estimate]:
     """For each network with several runs the mean Jaccard index of two runs' regions of a class, in [0, 1].
 
-    On each plane the mean over the classes that either run has there, so that a small region counts as much as a
+    On each plane the mean over the classes that either run has on it, so that a small region counts as much as a
     large one; then over planes and pairs of runs.
+
+    Example:
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)
+        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
+        >>> jaccard_index(maps.assign_coords(arch=("model", ["vit"] * 3)))
+        {'vit': Estimate(0.35 [0.25, 0.44], 4 planes, 3 runs)}
     """
-    tables = {name: jaccard_table(maps.labels.values[runs], _classes(maps)) for name, runs in _repeated(maps).items()}
+    labels, classes = label_array(maps), _classes(maps)
+    tables = {name: jaccard_table(labels[runs], classes) for name, runs in _repeated(maps).items()}
     return {name: pairs_estimate(table, [np.arange(len(table))], level=level) for name, table in tables.items()}
 
 
 def instability_floor(maps: xr.Dataset, *, inside: bool = False, level: float = 0.95) -> dict[str, Estimate]:
-    """For each network the mean disagreement of a run with the run that began with one weight multiplied by 1.001.
+    """For each network the mean disagreement of a run with the same run whose initialisation was nudged.
 
-    The share of points, in [0, 1], on which the two differ though no seed does. Only what two seeds disagree on beyond
-    it (1 - reproducibility) says something about the seeds (Summers & Dinneen 2021); Jordan 2023 found hardly anything
-    beyond it: 5.14 % of test predictions against 5.19 %. Networks without nudged runs are left out.
+    The share of points, in [0, 1], on which the two differ although their seeds are equal: in the nudged run one
+    initial weight was multiplied by 1.001. Only the disagreement of two seeds (1 - reproducibility) that exceeds it is
+    due to the seeds (Summers & Dinneen 2021); Jordan 2023 found hardly any: 5.14 % of test predictions against 5.19 %.
+    Networks without nudged runs are left out.
 
     Args:
         inside: count the points inside the triangle of the three images only.
 
     Raises:
-        InputError: fewer than two planes.
+        InputError: fewer than two planes, or `maps` are no label maps.
+
+    Example:
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)
+        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
+        >>> maps = maps.assign_coords(arch=("model", ["vit"] * 3), seed=("model", ["0", "1", "2"]))
+        >>> instability_floor(maps)  # no run is nudged
+        {}
     """
-    moved = nudged(maps)
+    nudged = nudged_mask(maps)
     differing = 1 - _agreement_table(maps, inside)
     seeds = maps.seed.values
-    found = {}
-    for name, runs in groups(maps).items():
-        siblings = [
-            (run, other)
-            for run in runs[~moved[runs]]
-            for other in runs[moved[runs]]
-            if re.sub(r"-nudge\d+", "", str(seeds[other])) == str(seeds[run])
+    estimates = {}
+    for name, runs in runs_by_network(maps).items():
+        pairs = [
+            (run, nudged_run)
+            for run in runs[~nudged[runs]]
+            for nudged_run in runs[nudged[runs]]
+            if re.sub(r"-nudge\d+", "", str(seeds[nudged_run])) == str(seeds[run])
         ]
-        if siblings:
-            ones, others = np.array(siblings).T
-            found[name] = means_estimate(differing[ones, others], level=level, bounds=(0.0, 1.0))
-    return found
+        if pairs:
+            plain_runs, nudged_runs = np.array(pairs).T
+            estimates[name] = means_estimate(differing[plain_runs, nudged_runs], level=level, bounds=(0.0, 1.0))
+    return estimates
 
 
 def plane_agreement(maps: xr.Dataset) -> dict[str, Float64[np.ndarray, " plane"]]:
-    """For each network with several runs their mean agreement on each plane."""
-    found = {}
+    """For each network with several runs their mean agreement on each plane.
+
+    Example:
+        >>> labels = np.zeros((3, 2, 2, 2), np.uint8)
+        >>> labels[0, 1, 0, 0] = 1  # on the second plane one run differs from both others in one point of four
+        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
+        >>> plane_agreement(maps.assign_coords(arch=("model", ["vit"] * 3)))["vit"].round(3)
+        array([1.   , 0.833])
+    """
+    agreements = {}
     for name, runs in _repeated(maps).items():
         pairs = ~np.eye(len(runs), dtype=bool)
-        found[name] = pair_table(maps.labels.values[runs])[pairs].mean(axis=0)
-    return found
+        agreements[name] = pair_table(label_array(maps)[runs])[pairs].mean(axis=0)
+    return agreements
 
 
 def pairs_estimate(
-    table: Float64[np.ndarray, "model model plane"], members: Sequence[np.ndarray], *, level: float = 0.95
+    table: Float64[np.ndarray, "model model item"],
+    networks: Sequence[np.ndarray],
+    *,
+    items: int | None = None,
+    item: str = "planes",
+    level: float = 0.95,
 ) -> Estimate:
-    """Mean of a pair table over the pairs within one group of models, or between two, with its interval."""
-    within = len(members) == 1
+    """Mean of a pair table over the pairs within one network, or between two, with its interval.
+
+    Args:
+        table: a score of each pair of models on each item, such as `pair_table`; or its mean over each group of items,
+            with `items` their number.
+        networks: the positions of the runs of one network, or of each of two.
+        items: number of items, where they come in groups.
+        item: what an item is, in the plural.
+
+    Raises:
+        InputError: fewer than two items, or fewer than two runs of a single network.
+
+    Example:
+        >>> labels = np.random.default_rng(0).integers(0, 2, (4, 5, 9, 9), dtype=np.uint8)
+        >>> pairs_estimate(pair_table(labels), [np.array([0, 1]), np.array([2, 3])])
+        Estimate(0.48 [0.42, 0.54], 5 planes, 2 x 2 runs)
+    """
+    within = len(networks) == 1
     return jackknife_estimate(
-        _within(table, members[0]) if within else _between(table, members[0], members[1]),
-        tuple(len(runs) for runs in members),
-        table.shape[2],
+        _within(table, networks[0]) if within else _between(table, networks[0], networks[1]),
+        tuple(len(runs) for runs in networks),
+        table.shape[2] if items is None else items,
+        item=item,
+        groups=table.shape[2],
         fewest_runs=2 if within else 1,
         level=level,
         bounds=(0.0, 1.0),
@@ -153,22 +226,22 @@ Statistic = Callable[[list[np.ndarray], np.ndarray], float]
 
 
 def _within(table: np.ndarray, runs: np.ndarray) -> Statistic:
-    return lambda kept, planes: _pair_mean(table, [runs[kept[0]]], planes)
+    return lambda indices, items: _pair_mean(table, [runs[indices[0]]], items)
 
 
-def _between(table: np.ndarray, runs: np.ndarray, others: np.ndarray) -> Statistic:
-    return lambda kept, planes: float(table[np.ix_(runs[kept[0]], others[kept[1]], planes)].mean())
+def _between(table: np.ndarray, runs_1: np.ndarray, runs_2: np.ndarray) -> Statistic:
+    return lambda indices, items: float(table[np.ix_(runs_1[indices[0]], runs_2[indices[1]], items)].mean())
 
 
-def _pair_mean(table: np.ndarray, kept: list[np.ndarray], planes: np.ndarray) -> float:
-    """Mean over planes and over the pairs of different models among those kept."""
-    block = table[np.ix_(kept[0], kept[0], planes)].mean(axis=2)
+def _pair_mean(table: np.ndarray, runs: list[np.ndarray], items: np.ndarray) -> float:
+    """Mean over items and over the pairs of different models among the runs."""
+    block = table[np.ix_(runs[0], runs[0], items)].mean(axis=2)
     return float(block[~np.eye(len(block), dtype=bool)].mean())
 
 
 def _repeated(maps: xr.Dataset) -> dict[str, np.ndarray]:
-    """The networks of which there are at least two runs."""
-    return {name: runs for name, runs in groups(maps).items() if len(runs) > 1}
+    """The networks with at least two runs."""
+    return {name: runs for name, runs in runs_by_network(maps).items() if len(runs) > 1}
 
 
 def _classes(maps: xr.Dataset) -> int:
@@ -176,9 +249,12 @@ def _classes(maps: xr.Dataset) -> int:
 
 
 def _agreement_table(maps: xr.Dataset, inside: bool) -> Float64[np.ndarray, "model model plane"]:
-    return pair_table(maps.labels.values, _inside(maps) if inside else None)
+    return pair_table(label_array(maps), _inside(maps) if inside else None)
 
 
 def _inside(maps: xr.Dataset) -> Bool[np.ndarray, "plane row column"]:
-    planes = zip(maps.a.values, maps.b.values, maps.anchors.values, strict=True)
-    return np.stack([inside_triangle(a, b, anchors) for a, b, anchors in planes])
+    if missing := [name for name in ("a", "b", "anchors") if name not in maps.coords]:
+        raise InputError(f"the maps have no coordinate {missing[0]}: `inside` needs the grid and anchors of each plane")
+    a, b = maps.a.transpose("plane", "column").values, maps.b.transpose("plane", "row").values
+    anchors = maps.anchors.transpose("plane", "corner", "axis").values
+    return np.stack([inside_triangle(*plane) for plane in zip(a, b, anchors, strict=True)])

@@ -1,14 +1,15 @@
-"""Every score of a stack of label maps at once: what the command prints and a notebook begins with."""
+"""Every score of a stack of label maps at once."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 
+from dbviz.core.deprecation import warn_renamed
 from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate
 from dbviz.scores.fragmentation import fragmentation
-from dbviz.scores.networks import nudged
+from dbviz.scores.networks import nudged_mask
 from dbviz.scores.reproducibility import (
     chance_corrected,
     instability_floor,
@@ -19,65 +20,100 @@ from dbviz.scores.reproducibility import (
 __all__ = ["Summary", "summarise"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Summary:
-    """The scores of several networks."""
+    """The scores of several networks; see `summarise`.
+
+    Example:
+        >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5,))
+        >>> summary = Summary(matrix={("vit", "vit"): agreement}, scores={"reproducibility": {"vit": agreement}})
+        >>> summary.with_scores({"churn": {"vit": agreement.complement}})
+        Summary(1 network: vit; scores: reproducibility, churn)
+    """
 
     matrix: dict[tuple[str, str], Estimate]
     """Reproducibility within each network and between any two."""
     scores: dict[str, dict[str, Estimate]]
-    """By the name of the score, and in it by network; networks that cannot have a score are left out of it."""
+    """By the name of the score and the name of the network; a network that cannot have a score is left out of it."""
+
+    def __repr__(self) -> str:
+        names = dict.fromkeys(
+            [*(name for name, _ in self.matrix), *(name for row in self.scores.values() for name in row)]
+        )
+        networks = f"{len(names)} network{'s'[: len(names) != 1]}: {', '.join(names)}"
+        return f"Summary({networks}; scores: {', '.join(self.scores)})"
+
+    def with_scores(self, scores: dict[str, dict[str, Estimate]]) -> "Summary":
+        """The summary with further scores after its own."""
+        return replace(self, scores=self.scores | scores)
 
     def extended(self, scores: dict[str, dict[str, Estimate]]) -> "Summary":
-        """The summary with further scores behind its own."""
-        return replace(self, scores=self.scores | scores)
+        """The old name of `with_scores`."""
+        warn_renamed("Summary.extended", "Summary.with_scores")
+        return self.with_scores(scores)
 
     @property
     def notes(self) -> list[str]:
-        """What some of the intervals do not cover, each said once."""
+        """What some of the intervals do not cover, each note once."""
         estimates = [*self.matrix.values(), *(e for score in self.scores.values() for e in score.values())]
         return list(dict.fromkeys(e.note for e in estimates if e.note))
 
 
 def summarise(maps: xr.Dataset, *, inside: bool = False, connectivity: int = 8) -> Summary:
-    """Every score that label maps give, with its interval.
+    """Every score of a stack of label maps, with its interval.
 
-    Runs that began with a nudged weight count for the instability floor alone; beside it stands what it is to be
-    compared with, the disagreement of runs that differ in their seeds.
+    Runs with a nudged initialisation count for the instability floor only. The floor is accompanied by the disagreement
+    of runs that differ in their seeds, with which it is to be compared.
 
     Args:
-        inside: the matrix, and the agreements and disagreements beside it, from points inside the triangle of the three
-            images only.
+        inside: compute the matrix, and the agreements and disagreements beside it, from points inside the triangle of
+            the three images only.
         connectivity: of fragments, 8 or 4.
 
     Raises:
-        InputError: fewer than two runs or two planes.
+        InputError: fewer than two runs or two planes, or `maps` are no label maps.
+
+    Example:
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)  # model, plane, row, column
+        >>> grid = np.tile(np.linspace(0, 1, 9), (4, 1))
+        >>> anchors = np.tile([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], (4, 1, 1))
+        >>> maps = xr.Dataset(
+        ...     {"labels": (("model", "plane", "row", "column"), labels)},
+        ...     {
+        ...         "arch": ("model", ["vit"] * 3),
+        ...         "a": (("plane", "column"), grid),
+        ...         "b": (("plane", "row"), grid),
+        ...         "anchors": (("plane", "corner", "axis"), anchors),
+        ...     },
+        ... )
+        >>> summarise(maps).scores["fragments of a plane"]["vit"]
+        Estimate(5.08 [4.26, 5.91], 4 planes, 3 runs)
     """
-    moved = nudged(maps)
-    plain = maps.isel(model=np.flatnonzero(~moved))
+    nudged = nudged_mask(maps)
+    plain = maps.isel(model=np.flatnonzero(~nudged))
     if plain.sizes["model"] == 0:
-        raise InputError("every run began with a nudged weight: give the runs they are to be compared with too")
+        raise InputError("every run has a nudged initialisation: add the runs with which they are to be compared")
     matrix = reproducibility_matrix(plain, inside=inside)
     scores = {
-        "reproducibility": _diagonal(matrix),
+        "reproducibility": _within_networks(matrix),
         "beyond chance (kappa)": chance_corrected(plain),
         "Jaccard index": jaccard_index(plain),
-        "inside the triangle": _diagonal(reproducibility_matrix(plain, inside=True)),
-        **(_disagreements(maps, matrix, inside) if moved.any() else {}),
+        "inside the triangle": _within_networks(reproducibility_matrix(plain, inside=True)),
+        **(_disagreements(maps, matrix, inside) if nudged.any() else {}),
         "fragments of a plane": fragmentation(plain, connectivity=connectivity),
     }
-    return Summary(matrix=matrix, scores={name: found for name, found in scores.items() if found})
+    return Summary(matrix=matrix, scores={name: estimates for name, estimates in scores.items() if estimates})
 
 
 def _disagreements(
     maps: xr.Dataset, matrix: dict[tuple[str, str], Estimate], inside: bool
 ) -> dict[str, dict[str, Estimate]]:
-    """What remains different when one weight is multiplied by 1.001, and what new seeds make different."""
+    """The disagreement due to one weight multiplied by 1.001, and that due to new seeds."""
     return {
         "instability floor (disagreement)": instability_floor(maps, inside=inside),
-        "disagreement between seeds": {name: agreed.complement for name, agreed in _diagonal(matrix).items()},
+        "disagreement between seeds": {name: agreed.complement for name, agreed in _within_networks(matrix).items()},
     }
 
 
-def _diagonal(matrix: dict[tuple[str, str], Estimate]) -> dict[str, Estimate]:
-    return {one: estimate for (one, other), estimate in matrix.items() if one == other}
+def _within_networks(matrix: dict[tuple[str, str], Estimate]) -> dict[str, Estimate]:
+    return {row: estimate for (row, column), estimate in matrix.items() if row == column}

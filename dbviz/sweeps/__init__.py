@@ -1,6 +1,7 @@
 """Sweeps: a grid of independent runs, trained by an executor, each measured in the same way, and scored as curves."""
 
 from dbviz.sweeps.curves import SCORES, Curve, Point, interpolation_threshold, make_curves
+from dbviz.sweeps.files import load
 from dbviz.sweeps.grid import Axis, check_networks, crossed, default_widths, grid, parse_axis
 from dbviz.sweeps.measuring import (
     Measurements,
@@ -26,6 +27,7 @@ __all__ = [
     "grid",
     "interpolation_threshold",
     "is_measured",
+    "load",
     "load_measurements",
     "make_curves",
     "measurement_environment",

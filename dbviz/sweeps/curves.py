@@ -40,7 +40,7 @@ class Point:
         >>> import numpy as np
         >>> from dbviz.scores import error_rate
         >>> wrong = np.array([[True, False, False, False], [True, True, False, False]])
-        >>> point = Point(x=64.0, runs=2, scores={"test_error": error_rate(wrong)})
+        >>> point = Point(x=64.0, runs=2, scores={"test_error": error_rate(wrong, item="training images")})
         >>> point.scores["test_error"].value
         0.375
     """
@@ -171,10 +171,10 @@ def _train_errors(
         [of_run.train_predictions != labels for of_run, labels in zip(measurements, trained_on, strict=True)]
     )
     mislabelled: Bool[np.ndarray, "run image"] = np.stack(trained_on) != true
-    errors = {"train_error": error_rate(wrong)}
+    errors = {"train_error": error_rate(wrong, item="training images")}
     parts = {"train_error_clean": ~mislabelled, "train_error_mislabelled": mislabelled} if mislabelled.any() else {}
     large_enough = {name: part for name, part in parts.items() if part.sum(axis=1).min() >= 2}
-    return errors | {name: error_rate(wrong, part) for name, part in large_enough.items()}
+    return errors | {name: error_rate(wrong, part, item="training images") for name, part in large_enough.items()}
 
 
 def _label_maps(runs: Sequence[MeasuredRun], measurements: Sequence[Measurements]) -> xr.Dataset:
@@ -187,7 +187,7 @@ def _margins(runs: Sequence[MeasuredRun], measurements: Sequence[Measurements]) 
     variables = {
         name: (dims, np.stack([getattr(of_run, name) for of_run in measurements])) for name in ("margin", "crossed")
     }
-    return _dataset(runs, variables).assign_attrs(maximum=float(DISTANCES[-1]))
+    return _dataset(runs, variables).assign_attrs(maximum=float(DISTANCES[-1]), split="test")
 
 
 def _dataset(runs: Sequence[MeasuredRun], variables: Mapping[str, tuple[tuple[str, ...], np.ndarray]]) -> xr.Dataset:

@@ -38,9 +38,9 @@ from dbviz.data import ImageSet
 from dbviz.figures import RegionDisplay, class_colours, draw_legend, save_figure
 from dbviz.planes import PlaneSet, draw_planes
 from dbviz.planes.off_manifold import draw_noise_planes, draw_planes_around, draw_shuffled_planes
-from dbviz.reports.summary import summary_numbers
+from dbviz.reports.summary import summary_fields
 from dbviz.reports.tables import frame_rows
-from dbviz.scores import groups, summarise
+from dbviz.scores import runs_by_network, summarise
 
 _ROW_LABELS = {
     "images": "three classes",
@@ -85,7 +85,7 @@ def main(options: Options) -> None:
         for score in ("reproducibility", "beyond chance (kappa)", "fragments of a plane"):
             estimates = summary.scores.get(score, {})
             table[f"{kind}: {score}"] = {name: str(estimate) for name, estimate in estimates.items()}
-        maps_by_kind[kind], numbers[kind] = maps, summary_numbers(maps, summary)
+        maps_by_kind[kind], numbers[kind] = maps, summary_fields(maps, summary)
         written.append(path)
     frame = pd.DataFrame.from_dict(table, orient="index").fillna("")
     print_table("On and off the images, 95 % intervals", ["", *frame.columns], frame_rows(frame))
@@ -99,7 +99,7 @@ def main(options: Options) -> None:
 
 def side_by_side(maps_by_kind: dict[str, xr.Dataset]) -> Figure:
     """Each network's first run (columns) on the first plane of each kind (rows)."""
-    first = {name: int(runs[0]) for name, runs in groups(next(iter(maps_by_kind.values()))).items()}
+    first = {name: int(runs[0]) for name, runs in runs_by_network(next(iter(maps_by_kind.values()))).items()}
     size = (1.7 * len(first) + 0.6, 1.75 * len(maps_by_kind) + 0.6)
     figure, axes = plt.subplots(len(maps_by_kind), len(first), squeeze=False, figsize=size, layout="constrained")
     for row, (kind, maps) in enumerate(maps_by_kind.items()):

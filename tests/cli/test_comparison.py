@@ -83,7 +83,7 @@ def test_the_summary_is_printed_and_written_beside_the_maps(compared, tmp_path, 
     printed = capsys.readouterr().out
     assert str(summary.matrix["fcnet", "fcnet"]) in printed
     assert str(summary.scores["churn"]["fcnet"]) in printed
-    assert "Note on some intervals: over triplets alone: 2 runs cannot show how runs vary." in printed
+    assert "Note on some intervals: over planes alone: 2 runs cannot show how runs vary." in printed
     written = [line.strip() for line in printed.partition("Written:\n")[2].splitlines()]
     assert written[0] == str(compared.path)
     assert sorted(written[1:]) == sorted(str(path) for path in compared.path.parent.iterdir())

@@ -80,7 +80,9 @@ def test_every_score_has_its_row_and_its_line(scored, scored_once):
     for row in rows:
         assert row in scored_once[1]
     table = Path(f"{scored.with_suffix('')}-scores.csv").read_text()
-    assert table.startswith("score,network,value,low,high,level,triplets,runs,note\nreproducibility,fcnet,")
+    assert table.startswith(
+        "score,network,value,low,high,level,items,item,runs,other_runs,note\nreproducibility,fcnet,"
+    )
     assert "\ntest accuracy,resnet18," in table
 
 

@@ -12,7 +12,7 @@ from dbviz.scores import Estimate
 def estimate(value: float, high: float | None = None) -> Estimate:
     variances: dict[str, Any] = {"run_variance": 0.0, "item_variance": 0.0}
     high = value + 0.2 if high is None else high
-    return Estimate(value=value, low=value - 0.1, high=high, triplets=9, runs=(3,), **variances)
+    return Estimate(value=value, low=value - 0.1, high=high, items=9, runs=(3,), **variances)
 
 
 CELLS = {"init": 0.4, "order": 0.5, "init + order": 0.6, "nudge": 0.3}

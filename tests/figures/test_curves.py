@@ -15,7 +15,7 @@ from dbviz.sweeps import Curve, Point
 def estimate(value: float, high: float | None = None) -> Estimate:
     variances: dict[str, Any] = {"run_variance": 0.0, "item_variance": 0.0}
     return Estimate(
-        value=value, low=value - 0.1, high=value + 0.1 if high is None else high, triplets=2, runs=(2,), **variances
+        value=value, low=value - 0.1, high=value + 0.1 if high is None else high, items=2, runs=(2,), **variances
     )
 
 
@@ -61,8 +61,8 @@ def test_scores_are_stacked_on_one_axis_and_absent_ones_left_out():
     figure = plot_sweep([curve("noise 0", None, [0.5, 0.7], fragmentation=estimate(7.0))], title="what it is")
     assert [ax.get_ylabel() for ax in figure.axes] == ["test error", "fragments of a plane"]
     assert figure.axes[0].get_shared_x_axes().joined(*figure.axes)
-    said = "noise: share of training labels that are wrong; bands: 95% intervals"
-    assert (figure.legends[0].get_title().get_text(), figure.get_suptitle()) == (said, "what it is")
+    explained = "noise: fraction of wrong training labels; bands: 95% intervals"
+    assert (figure.legends[0].get_title().get_text(), figure.get_suptitle()) == (explained, "what it is")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["noise 0"]
     crossed = plot_sweep([curve("noise 0", None, [0.5, 0.7], threshold=20.0)])
     assert [text.get_text() for text in crossed.legends[0].get_texts()] == ["noise 0", "interpolation threshold"]

@@ -10,7 +10,7 @@ from dbviz.scores import Estimate
 
 def estimate(value: float) -> Estimate:
     variances: dict[str, Any] = {"run_variance": 0.0, "item_variance": 0.0}
-    return Estimate(value=value, low=value - 0.1, high=value + 0.05, triplets=9, runs=(3,), **variances)
+    return Estimate(value=value, low=value - 0.1, high=value + 0.05, items=9, runs=(3,), **variances)
 
 
 def test_the_matrix_shows_values_and_intervals_and_leaves_out_what_is_missing():
@@ -50,4 +50,4 @@ def test_what_stands_at_an_axis_of_the_scores_fits_beside_it():
         assert label.height < 1.1 * panel.height
         assert figure.bbox.y0 <= label.y0 < label.y1 <= figure.bbox.y1
         assert ax.yaxis.get_offset_text().get_text() == ""
-    assert figure.axes[4].get_ylabel() == "Jensen-Shannon\ndivergence, bits"
+    assert figure.axes[4].get_ylabel() == "Jensen-Shannon\ndivergence (bits)"

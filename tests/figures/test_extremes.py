@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import xarray as xr
+from matplotlib.text import Text
 
 from dbviz.figures import class_colours, plot_extremes
 
@@ -41,8 +42,8 @@ def test_most_stands_above_least_and_each_panel_shows_its_run():
     for ax, label in zip(figure.axes, expected, strict=True):
         assert np.abs(np.asarray(ax.images[0].get_array()) / 255 - colours[label]).max() < 0.01
     assert said(figure) == [
-        "most reproducible\nimages 7 8 9\n87.5% equal",
-        "least reproducible\nimages 4 0 6\n12.5% equal",
+        "most reproducible\nimages 7 8 9\nagreement 87.5%",
+        "least reproducible\nimages 4 0 6\nagreement 12.5%",
     ]
     assert [ax.get_title() for ax in figure.axes[:2]] == [
         "seed 0 · 25.0% test accuracy",
@@ -61,7 +62,9 @@ def test_nothing_below_the_panels_lies_on_anything_else_or_is_cut():
     figure = plot_extremes(maps_of([[1, 2, 3]] * 3), np.array([0.5, 0.125, 0.875]))
     figure.canvas.draw()
     (legend,) = figure.legends
-    below, label = legend.get_window_extent(), figure.axes[3].xaxis.label.get_window_extent()
+    (text,) = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text().startswith("distance along"))
+    below, label = legend.get_window_extent(), text.get_window_extent()
+    assert figure.bbox.x0 <= label.x0 < label.x1 <= figure.bbox.x1
     assert below.y1 < label.y0
     assert figure.bbox.x0 <= below.x0 < below.x1 <= figure.bbox.x1
     assert figure.bbox.y0 <= below.y0

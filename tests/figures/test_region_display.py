@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 from dbviz.core.errors import InputError
 from dbviz.figures import RegionDisplay, class_colours
@@ -150,6 +151,14 @@ def test_the_legend_has_every_class_in_its_colour():
         assert to_rgb(patch.get_facecolor()) == pytest.approx(colour)
 
 
+@pytest.mark.parametrize("thumbnails", [None, np.zeros((3, 3, 2, 2), np.uint8)])
+def test_the_legend_and_the_axis_label_do_not_overlap(thumbnails):
+    display = RegionDisplay.from_maps(maps_of(FOUR)).plot(thumbnails=thumbnails)
+    display.figure_.canvas.draw()
+    (label,) = display.figure_.findobj(lambda artist: isinstance(artist, Text) and "→" in artist.get_text())
+    assert display.figure_.legends[0].get_window_extent().y1 < label.get_window_extent().y0
+
+
 def test_the_legend_shows_the_markers_in_the_order_of_the_images():
     display = RegionDisplay.from_maps(maps_of(FOUR[:1])).plot()
     shapes = [line.get_marker() for line in display.figure_.legends[0].get_lines()]
@@ -239,7 +248,7 @@ def test_axes_that_are_too_few_are_refused():
 def test_several_planes_are_refused_and_one_is_taken():
     maps = maps_of(FOUR)
     two = xr.concat([maps, maps], dim="plane", data_vars=["labels"], coords=["a", "b", "anchors"], join="outer")
-    with pytest.raises(InputError, match=r"2 planes: choose one, such as maps.sel\(plane=0\)"):
+    with pytest.raises(InputError, match=r"2 planes: select one, such as maps.sel\(plane=0\)"):
         RegionDisplay.from_maps(two)
     one = RegionDisplay.from_maps(two.isel(plane=[0]))
     assert np.array_equal(one.labels, maps.labels.values)
@@ -261,3 +270,39 @@ def test_plotting_again_draws_anew():
     display.plot()
     assert display.figure_ is not first
     assert len(display.images_) == len(display.anchors_) == 4
+
+
+@pytest.mark.parametrize(
+    ("triplet", "split", "words"),
+    [
+        ([30, 72, 42], "test", "the plane through cifar10 test images 30, 72, 42"),
+        ([30, 72, 42], "test shuffled", "the plane through cifar10 test shuffled images 30, 72, 42"),
+        ([30, -1, -1], "test around", "a plane through cifar10 test image 30"),
+        ([-1, -1, -1], "test noise", "a plane of cifar10 test noise"),
+    ],
+)
+def test_the_repr_counts_models_and_networks_and_names_the_plane(triplet, split, words):
+    maps = maps_of(FOUR).assign_attrs(dataset="cifar10", split=split)
+    display = RegionDisplay.from_maps(maps.assign_coords(triplet=("corner", np.array(triplet))))
+    assert repr(display) == f"RegionDisplay(4 models of 2 networks on {words})"
+    assert words in display._repr_html_()
+
+
+def test_a_plane_without_a_source_is_a_plane():
+    maps = maps_of(FOUR[:1]).assign_coords(triplet=("corner", np.full(3, -1)))
+    assert repr(RegionDisplay.from_maps(maps)) == "RegionDisplay(1 model of 1 network on a plane)"
+
+
+def test_the_html_is_a_table_of_the_models_without_arrays():
+    maps = maps_of([("<b>net</b>", "0"), ("vit", "1")])
+    page = RegionDisplay.from_maps(maps.assign_coords(test_accuracy=("model", [0.5, np.nan]))).plot()._repr_html_()
+    assert "<tr><td>&lt;b&gt;net&lt;/b&gt;</td><td>0</td><td>50.0%</td></tr>" in page
+    assert "<tr><td>vit</td><td>1</td><td></td></tr>" in page
+    assert len(page) < 600
+
+
+def test_the_size_of_a_figure_can_be_chosen():
+    display = RegionDisplay.from_maps(maps_of(FOUR))
+    assert display.plot(figsize=(3.0, 4.0)).figure_.get_size_inches().tolist() == [3, 4]
+    before = display.plot().figure_.get_size_inches().tolist()
+    assert before == pytest.approx([4.8, 5.55], abs=0.3)

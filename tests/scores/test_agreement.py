@@ -70,5 +70,5 @@ def test_mean_agreement_is_over_all_pairs():
     assert mean_agreement(maps([0, 0], [0, 0])) == 1
 
 
-def test_mean_agreement_of_fewer_than_two_is_no_number():
+def test_mean_agreement_of_fewer_than_two_is_nan():
     assert math.isnan(mean_agreement(maps([0, 0])))

@@ -24,7 +24,7 @@ def test_divergence_is_zero_for_equal_one_for_disjoint_and_known_between():
 def test_different_lengths_are_refused():
     with pytest.raises(InputError, match="same images"):
         churn(np.array([0]), np.array([0, 1]))
-    with pytest.raises(InputError, match="alike"):
+    with pytest.raises(InputError, match="give equal shapes"):
         jensen_shannon(np.ones((1, 1)), np.ones((2, 1)))
 
 

@@ -65,7 +65,7 @@ def test_the_coarser_grid_of_twice_the_points_less_one_is_the_full_grid(small_im
 
 
 def test_maps_without_a_half_are_refused():
-    with pytest.raises(InputError, match="maps of 4 points a side have no half"):
+    with pytest.raises(InputError, match="maps of 4 points a side cannot be halved"):
         convergence(maps_of(np.zeros((1, 2, 4, 9)), ["net"]))
 
 

@@ -87,10 +87,10 @@ def test_class_skips_counts_changes_along_a_segment():
     assert class_skips(np.array([[1, 1, 2, 2, 1], [3, 3, 3, 3, 3]], np.uint8)).tolist() == [2, 0]
 
 
-def test_a_large_stack_is_counted_in_parts_alike(monkeypatch):
+def test_a_large_stack_counted_in_chunks_has_the_same_counts(monkeypatch):
     maps = np.random.default_rng(0).integers(0, 3, (7, 5, 6), dtype=np.uint8)
     whole = fragments(maps)
-    for together in (1, 30, 61, 10_000):
-        monkeypatch.setattr(sys.modules["dbviz.scores.fragmentation"], "_TOGETHER", together)
+    for points in (1, 30, 61, 10_000):
+        monkeypatch.setattr(sys.modules["dbviz.scores.fragmentation"], "_CHUNK_POINTS", points)
         assert (fragments(maps) == whole).all()
     assert fragments(maps[:0]).shape == (0,)

@@ -88,7 +88,7 @@ def test_each_architecture_has_its_mean_and_its_median():
     means, medians = mean_margin(data), median_margin(data)
     assert {arch: found.value for arch, found in means.items()} == {"one": 1.0, "other": 3.0}
     assert {arch: found.value for arch, found in medians.items()} == {"one": 1.0, "other": 2.0}
-    assert {arch: (found.runs, found.triplets) for arch, found in medians.items()} == {
+    assert {arch: (found.runs, found.items) for arch, found in medians.items()} == {
         "one": ((1,), 16),
         "other": ((2,), 16),
     }
@@ -96,14 +96,14 @@ def test_each_architecture_has_its_mean_and_its_median():
     assert means["other"].note == ""
 
 
-def test_chosen_images_alone_count():
+def test_only_the_images_of_the_mask_count():
     margin = np.array([[[1.0], [2.0], [3.0], [4.0], [50.0]], [[5.0], [6.0], [7.0], [8.0], [90.0]]])
-    chosen = np.array([True, True, True, True, False])
-    assert mean_margin(measured(margin, 60.0), chosen=chosen)["net"].value == 4.5
-    assert median_margin(measured(margin, 60.0), chosen=chosen)["net"].value == 4.0
-    of_each = np.stack([chosen, np.array([True, False, False, False, True])])
-    assert mean_margin(measured(margin, 60.0), chosen=of_each)["net"].value == (1 + 2 + 3 + 4 + 5 + 60) / 6
-    assert mean_margin(measured(margin, 60.0), chosen=xr.DataArray(of_each))["net"].value == 75 / 6
+    mask = np.array([True, True, True, True, False])
+    assert mean_margin(measured(margin, 60.0), mask=mask)["net"].value == 4.5
+    assert median_margin(measured(margin, 60.0), mask=mask)["net"].value == 4.0
+    of_each = np.stack([mask, np.array([True, False, False, False, True])])
+    assert mean_margin(measured(margin, 60.0), mask=of_each)["net"].value == (1 + 2 + 3 + 4 + 5 + 60) / 6
+    assert mean_margin(measured(margin, 60.0), mask=xr.DataArray(of_each))["net"].value == 75 / 6
 
 
 def test_the_interval_of_the_mean_without_differences_between_runs_is_the_students_of_the_images():
@@ -113,7 +113,7 @@ def test_the_interval_of_the_mean_without_differences_between_runs_is_the_studen
     assert found.half_width == pytest.approx(3.182446305 * np.std(images, ddof=1) / 2)  # Student, 3 degrees of freedom
 
 
-def test_censored_directions_are_counted_and_said():
+def test_censored_directions_are_counted_in_the_note():
     margin = np.array([[[1.0, 9.0], [2.0, 9.0], [3.0, 3.0], [9.0, 9.0]]] * 2)
     found = mean_margin(measured(margin, 5.0))["net"]
     assert found.value == (1 + 5 + 2 + 5 + 3 + 3 + 5 + 5) / 8
@@ -158,20 +158,32 @@ def test_intervals_hold_the_truth_in_95_of_100_simulations(score, truth):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "said"),
+    ("mask", "message"),
     [
-        (np.ones(3, bool), r"chosen is bool of shape \(3,\): give booleans of shape \(5,\)"),
-        (np.ones(5), "chosen is float64"),
-        (np.array([[True] * 5, [False] * 5]), "no image is chosen for model 1"),
+        (np.ones(3, bool), r"mask is bool of shape \(3,\): give booleans of shape \(5,\)"),
+        (np.ones(5), "mask is float64"),
+        (np.array([[True] * 5, [False] * 5]), "the mask has no image of model 1"),
         (np.array([True, True, True, False, False]), "3 images of net give no interval: choose at least 4"),
     ],
 )
-def test_a_choice_that_is_none_is_refused(chosen, said):
+def test_an_invalid_mask_is_refused(mask, message):
     for score in (mean_margin, median_margin):
-        with pytest.raises(InputError, match=said):
-            score(measured(np.ones((2, 5, 3)), 2.0), chosen=chosen)
+        with pytest.raises(InputError, match=message):
+            score(measured(np.ones((2, 5, 3)), 2.0), mask=mask)
 
 
 def test_what_holds_no_margins_is_refused():
     with pytest.raises(InputError, match="no margins given"):
         mean_margin(xr.Dataset({"labels": ("model", [1])}))
+
+
+def test_the_items_are_the_images_of_the_split():
+    data = measured(np.ones((2, 5, 3)), 2.0)
+    assert {e.item for score in (mean_margin, median_margin) for e in score(data).values()} == {"images"}
+    for split, item in (("test", "test images"), ("train", "training images")):
+        assert mean_margin(data.assign_attrs(split=split))["net"].item == item
+
+
+def test_the_old_name_of_the_mask_works_with_a_warning():
+    with pytest.warns(FutureWarning, match="chosen= is now mask="):
+        mean_margin(measured(np.ones((2, 5, 3)), 2.0), chosen=np.ones(5, bool))  # pyright: ignore[reportCallIssue]

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dbviz.core.errors import InputError
-from dbviz.reports.published import PUBLISHED, published
-from dbviz.reports.tables import matrix_csv, matrix_frame, matrix_latex
 from dbviz.scores import (
     agreement,
     fragmentation,
@@ -51,7 +49,7 @@ THREE_RUNS = [
 def test_reproducibility_is_the_mean_over_pairs_and_planes():
     estimate = reproducibility(maps_of(THREE_RUNS, ["net"] * 3))
     assert estimate.value == pytest.approx(np.mean([3 / 4, 2 / 4, 1, 1 / 4, 3 / 4, 1 / 4]))
-    assert (estimate.runs, estimate.triplets) == ((3,), 2)
+    assert (estimate.runs, estimate.items, estimate.item) == ((3,), 2, "planes")
 
 
 def test_the_matrix_holds_within_and_between_and_is_symmetric():
@@ -131,28 +129,3 @@ def test_kappa_and_jaccard_are_symmetric_and_in_range(labels):
 def test_too_little_is_refused(keep, archs, said):
     with pytest.raises(InputError, match=said):
         reproducibility(maps_of(np.array(THREE_RUNS)[keep], archs))
-
-
-def test_published_values_are_those_of_the_figure():
-    assert len(PUBLISHED) == 45
-    assert published("cifar10", "resnet18", "resnet18") == 0.83
-    assert published("cifar10", "fcnet", "vit") == published("cifar10", "vit", "fcnet") == 0.47
-    assert published("cifar10", "wideresnet28_30", "vgg19") == 0.78
-    assert published("shapes", "resnet18", "resnet18") is None
-    assert published("cifar10", "mine", "vit") is None
-
-
-def test_tables_hold_values_intervals_and_the_difference_from_the_published():
-    archs = ["resnet18", "vit"]
-    matrix = reproducibility_matrix(maps_of(THREE_RUNS, ["resnet18", "resnet18", "vit"]))
-    frame = matrix_frame(matrix, archs)
-    assert frame.loc["resnet18", "resnet18"] == str(matrix["resnet18", "resnet18"])
-    assert frame.loc["vit", "vit"] == ""
-    lines = [line.split(",") for line in matrix_csv(matrix, archs, "cifar10").splitlines()]
-    first = dict(zip(lines[0], lines[1], strict=False))
-    assert (first["one"], first["other"], float(first["value"])) == ("resnet18", "resnet18", 0.625)
-    assert float(lines[1][-1]) == pytest.approx(0.625 - 0.83)
-    latex = matrix_latex(matrix, archs, "Caption")
-    assert r"\toprule" in latex
-    assert r"\caption{Caption}" in latex
-    assert str(matrix["resnet18", "vit"]).split()[0] in latex

@@ -1,4 +1,6 @@
-"""The planner: its half-widths are those of the estimates, and what it plans is enough and no more."""
+"""Planned sample sizes: half-widths are those of the estimates, and a plan is enough and no more."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ def pilot(run_variance: float, item_variance: float) -> Estimate:
         value=0.8,
         low=0.7,
         high=0.9,
-        triplets=50,
+        items=50,
         runs=(4,),
         run_variance=run_variance,
         item_variance=item_variance,
@@ -26,21 +28,21 @@ def test_the_pilots_own_size_gives_back_its_half_width():
     assert expected_half_width(found, 4, 30) == pytest.approx(found.half_width)
 
 
-def test_a_plan_is_enough_and_one_triplet_less_is_not():
+def test_a_plan_is_enough_and_one_plane_less_is_not():
     found = plan(pilot(1e-4, 4e-4), 0.03)
     assert found.half_width <= 0.03
-    assert expected_half_width(pilot(1e-4, 4e-4), found.runs, found.triplets - 1) > 0.03
+    assert expected_half_width(pilot(1e-4, 4e-4), found.runs, found.items - 1) > 0.03
 
 
-def test_where_triplets_vary_alone_their_number_follows_from_the_normal_quantile():
-    # variance of one triplet: 50 * 4e-4 = .02; (1.96 / .01)^2 * .02 = 768
-    assert plan(pilot(0.0, 4e-4), 0.01, runs=5).triplets == pytest.approx(768, abs=4)
+def test_where_planes_vary_alone_their_number_follows_from_the_normal_quantile():
+    # variance of one plane: 50 * 4e-4 = .02; (1.96 / .01)^2 * .02 = 768
+    assert plan(pilot(0.0, 4e-4), 0.01, runs=5).items == pytest.approx(768, abs=4)
 
 
-def test_what_cannot_be_reached_is_said():
+def test_a_half_width_that_cannot_be_reached_is_refused():
     with pytest.raises(InputError, match="cannot be reached with 3 runs"):
         plan(pilot(1e-2, 1e-4), 0.01, runs=3)
-    with pytest.raises(InputError, match="at least three"):
+    with pytest.raises(InputError, match="of at least three"):
         plan(pilot(float("nan"), 1e-4), 0.01)
     with pytest.raises(InputError, match="above 0"):
         plan(pilot(1e-4, 1e-4), 0.0)
@@ -49,3 +51,11 @@ def test_what_cannot_be_reached_is_said():
 def test_the_variance_over_runs_falls_as_their_number_grows():
     # four times the pilot's four runs: 1e-4 / 4; Student, 15 degrees of freedom: 2.1314495
     assert expected_half_width(pilot(1e-4, 0.0), 16, 50) == pytest.approx(2.1314495 * 0.005)
+
+
+def test_a_plan_says_what_its_items_are():
+    of_images = replace(pilot(0.0, 4e-4), item="test images")
+    found = plan(of_images, 0.01, runs=5)
+    assert found.item == "test images"
+    with pytest.warns(FutureWarning, match=r"Plan\.triplets is now Plan\.items"):
+        assert found.triplets == found.items

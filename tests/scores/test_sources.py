@@ -16,7 +16,7 @@ from dbviz.scores import (
     disagreement_ratio,
     fragments,
     nearly_full,
-    runs_to_tell,
+    runs_needed,
     source_shares,
     standard_deviation,
     variance_ratio,
@@ -165,13 +165,13 @@ def test_intervals_of_a_disagreement_ratio_hold_the_known_one():
 )
 def test_the_verdict_is_by_the_interval(low, high, said):
     estimate = Estimate(
-        value=(low + high) / 2, low=low, high=high, triplets=2, runs=(3, 3), run_variance=0.0, item_variance=0.0
+        value=(low + high) / 2, low=low, high=high, items=2, runs=(3, 3), run_variance=0.0, item_variance=0.0
     )
     assert nearly_full(estimate) == said
 
 
-def test_as_many_runs_as_are_said_tell_one_from_nearly_full():
-    count = runs_to_tell()
+def test_the_runs_needed_distinguish_one_from_nearly_full():
+    count = runs_needed()
     ends = [1 / stats.f.ppf(0.975, n - 1, n - 1) for n in (count - 1, count)]
     assert ends[0] < 0.8 <= ends[1]
 

@@ -10,7 +10,7 @@ from dbviz.core.errors import InputError
 from dbviz.scores import distribution_deviation, distribution_variance, standard_deviation
 
 TRUE = 0.01
-"""The standard deviation, over runs, of the accuracy of `simulated` runs on endless images."""
+"""The standard deviation, over runs, of the accuracy of `simulated` runs on the distribution of images."""
 
 
 def simulated(rng: np.random.Generator, runs: int, images: int, deviation: float = TRUE) -> np.ndarray:
@@ -20,12 +20,12 @@ def simulated(rng: np.random.Generator, runs: int, images: int, deviation: float
 
 
 def test_a_deviation_and_its_chi_square_interval():
-    found = standard_deviation(np.array([0.70, 0.72, 0.74]), images=50)
+    found = standard_deviation(np.array([0.70, 0.72, 0.74]), items=50)
     assert found.value == pytest.approx(0.02)
     # the 2.5 % and 97.5 % quantiles of chi-square with 2 degrees of freedom are -2 log of .975 and .025
     assert found.low == pytest.approx(0.02 / math.sqrt(-math.log(0.025)))
     assert found.high == pytest.approx(0.02 / math.sqrt(-math.log(0.975)))
-    assert (found.runs, found.triplets) == ((3,), 50)
+    assert (found.runs, found.items, found.item) == ((3,), 50, "test images")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_jackknife_interval_holds_the_truth():
     assert 0.9 < np.mean([one.low <= TRUE <= one.high for one in found]) < 0.99
 
 
-def test_below_zero_it_says_zero_and_that_this_is_noise():
+def test_below_zero_it_is_zero_with_a_note_that_this_is_noise():
     found = distribution_deviation(np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [1, 1, 1]], bool))
     assert (found.value, found.low) == (0, 0)
     assert found.note == "within noise of zero"
@@ -86,9 +86,9 @@ def test_two_runs_have_no_upper_end():
 
 
 def test_one_run_or_one_image_is_too_few():
-    with pytest.raises(InputError, match="1 run gives no spread: give at least two"):
+    with pytest.raises(InputError, match="1 run has no spread: give at least two"):
         standard_deviation(np.array([0.5]))
-    with pytest.raises(InputError, match="1 run gives no spread"):
+    with pytest.raises(InputError, match="1 run has no spread"):
         distribution_variance(np.ones((1, 5), bool))
-    with pytest.raises(InputError, match="1 test image gives no variance"):
+    with pytest.raises(InputError, match="1 test image has no variance"):
         distribution_variance(np.ones((5, 1), bool))

@@ -128,7 +128,7 @@ def test_margins_are_measured_where_requested(make, study):
 
 def estimate(value: float) -> Estimate:
     variances: dict[str, Any] = {"run_variance": 0.0, "item_variance": 0.0}
-    return Estimate(value=value, low=0.0, high=1.0, triplets=2, runs=(2,), **variances)
+    return Estimate(value=value, low=0.0, high=1.0, items=2, runs=(2,), **variances)
 
 
 @pytest.mark.parametrize(("tolerance", "expected"), [(0.0, 4.0), (0.01, 3.0), (0.5, 1.0)])

@@ -1,7 +1,7 @@
 """What `python -m dbviz.audit determinism` does: is a training the same twice, and what changes it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -12,7 +12,7 @@ from dbviz.core.terminal import duration, print_table, say, say_written
 from dbviz.spec import Setting
 
 if TYPE_CHECKING:
-    from dbviz.audits import DeterminismAudit, SettingEffect, Settings
+    from dbviz.audits import DeterminismAudit, Settings
     from dbviz.audits.training_setup import TrainingSetup
     from dbviz.cli.job import Job
     from dbviz.spec import RunSpec
@@ -94,6 +94,7 @@ def _audit(options: RepetitionOptions, job: "Job", spec: "RunSpec", name: str, o
     from dbviz.audits.settings import check_settings
     from dbviz.core.progress import progress_bar
     from dbviz.core.results import write_result
+    from dbviz.reports.determinism import determinism_fields
 
     setup, settings, vary = _setup(options, job, spec), _settings(options, spec), options.vary or None
     check_settings(settings, job.device, also=options.vary)
@@ -107,7 +108,7 @@ def _audit(options: RepetitionOptions, job: "Job", spec: "RunSpec", name: str, o
             advance=lambda at_work: advance(1.0, at_work),
         )
     _print(audit, name, setup)
-    numbers = {"network": name, "spec": spec.to_dict(), "repeats": audit.repeats, **asdict(audit)}
+    numbers = {"network": name, "spec": spec.to_dict(), **determinism_fields(audit)}
     path = out / f"{file_name(['determinism', job.images.name, name, job.device.type])}.json"
     return write_result(path, numbers, device=job.device), audit.repeats
 
@@ -167,61 +168,13 @@ def _described(settings: "Settings", device: Any) -> str:
 
 
 def _print(audit: "DeterminismAudit", name: str, setup: "TrainingSetup") -> None:
-    columns = [
-        "changed",
-        "from",
-        "to",
-        "bitwise identical",
-        "weights",
-        "relative",
-        "logits",
-        "relative",
-        "labels changed",
-    ]
+    from dbviz.reports.determinism import conclusions, determinism_rows, operation_rows
+
     title = (
         f"{name}: largest differences after {audit.steps} steps, relative to the largest value of the tensor, and "
         f"share of {len(setup.images)} labels changed"
     )
-    print_table(title, columns, [_row(varied) for varied in audit.varied])
+    print_table(title, *determinism_rows(audit))
     if audit.nondeterministic:
-        rows = [
-            [
-                used.operation,
-                used.documented.when if used.documented else "here, as torch warned",
-                {"deterministic": "become deterministic", "error": "fail"}[used.documented.then]
-                if used.documented
-                else "fail",
-                _first_places(used.where),
-            ]
-            for used in audit.nondeterministic
-        ]
-        columns = ["operation", "nondeterministic", "deterministic algorithms make it", "used in"]
-        print_table(f"{name}: operations that torch documents as nondeterministic", columns, rows)
-    if audit.first is None:
-        result = "every batch, loss, gradient, weight and buffer of two trainings is bitwise identical"
-    else:
-        result = f"two trainings differ: {audit.first}"
-    say(f"{name}: {result}.")
-    if audit.random_in_evaluation is not None:
-        say(
-            f"{name}: random in evaluation mode: the same images give other outputs in {audit.random_in_evaluation}; "
-            "such a network has no labels to compare."
-        )
-    if audit.loader is not None:
-        few, many = audit.loader.workers
-        faults = [str(fault) for fault in audit.loader.faults] or ["the same batches every time"]
-        say("\n".join(f"{name}: images loaded by {few} and by {many} workers: {fault}." for fault in faults))
-
-
-def _row(varied: "SettingEffect") -> list[str]:
-    first = [varied.setting, varied.before, varied.after]
-    if varied.lacks is not None:
-        return [*first, varied.lacks, "", "", "", "", ""]
-    numbers = [varied.weights, varied.weights_relative, varied.logits, varied.logits_relative]
-    shown = ["0" if not number else f"{number:.1e}" for number in numbers]
-    return [*first, "yes" if varied.same_bits else "no", *shown, f"{varied.labels_changed or 0:.1%}"]
-
-
-def _first_places(places: Sequence[str], at_most: int = 1) -> str:
-    more = f" and {len(places) - at_most} more" if len(places) > at_most else ""
-    return f"{'; '.join(places[:at_most])}{more}"
+        print_table(f"{name}: operations that torch documents as nondeterministic", *operation_rows(audit))
+    say("\n".join(f"{name}: {conclusion}" for conclusion in conclusions(audit)))

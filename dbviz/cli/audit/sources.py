@@ -1,10 +1,8 @@
 """What `python -m dbviz.audit sources` does: from which source of randomness the spread of runs comes."""
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,12 +32,11 @@ if TYPE_CHECKING:
     from dbviz.audits import SourcesDesign
     from dbviz.cli.job import Job
     from dbviz.runs import Run
-    from dbviz.scores import Estimate, SourceAnalysis
+    from dbviz.scores import SourceAnalysis
 
 __all__ = ["SourcesOptions", "analyse", "audit_sources"]
 
 _TRIPLETS = {"quick": 20, "standard": 200, "paper": 500}
-_SHOWN = ("sd of test accuracy, %", "churn", "reproducibility", "fragments of a plane", "sd of fragments")
 _CPU_REPEATS = "CPU kernels repeat"
 
 
@@ -198,54 +195,15 @@ def _predictions(runs: Sequence["Run"]) -> Any:
 
 def _print(analysis: "SourceAnalysis", missing: Mapping[str, str], job: "Job") -> None:
     from dbviz.cli.tables import width_of
-    from dbviz.reports.tables import frame_rows, scores_frame
+    from dbviz.reports.sources import share_rows, sources_rows, verdicts
 
-    cells = list(analysis.scores["churn"])
-    shown = {score: analysis.scores[score] for score in _SHOWN}
-    rows = frame_rows(scores_frame(shown, cells).T)
-    rows += [[cell, f"not measured: {why}", *[""] * (len(shown) - 1)] for cell, why in missing.items()]
     network = f"{job.archs[0]} of width {width_of(job.specs[0])}"
     title = f"{job.images.name}, {network}, preset {job.preset}: runs that differ in the named source, 95 % intervals"
-    print_table(title, ["varied", *shown], rows)
-    shares = _flat_shares(analysis)
-    if not shares:
-        return
-    sources = list(dict.fromkeys(source for share in shares.values() for source in share))
-    print_table(
-        "Shares of the variance when all vary; what is fixed is fixed at one value",
-        ["source", *shares],
-        frame_rows(scores_frame(shares, sources).T),
-    )
-    say("\n".join(_verdicts(analysis)))
-
-
-def _verdicts(analysis: "SourceAnalysis") -> list[str]:
-    """For each source whether it alone gives nearly the full variance, quantity by quantity."""
-    from dbviz.scores import nearly_full, runs_to_tell
-    from dbviz.scores.sources import NEARLY_FULL
-
-    sources = list(next(iter(analysis.shares.values()))["total"])
-    lines = [f"Does one source alone give nearly the full variance ({NEARLY_FULL:.0%} of it or more)?"]
-    for source in sources:
-        answers = [
-            f"{quantity}: {nearly_full(shares['total'][source])} ({shares['total'][source]})"
-            for quantity, shares in analysis.shares.items()
-        ]
-        lines.append(f"  {source}: {'; '.join(answers)}")
-    lines.append(
-        f"  To distinguish an accuracy's share of 1 from {NEARLY_FULL} takes {runs_to_tell()} runs of each cell; "
-        "disagreement needs fewer."
-    )
-    return lines
-
-
-def _flat_shares(analysis: "SourceAnalysis") -> dict[str, dict[str, "Estimate"]]:
-    return {
-        f"{quantity}, {kind}": shares
-        for quantity, kinds in analysis.shares.items()
-        for kind, shares in kinds.items()
-        if shares
-    }
+    print_table(title, *sources_rows(analysis, missing))
+    columns, rows = share_rows(analysis)
+    if rows:
+        print_table("Shares of the variance when all vary; what is fixed is fixed at one value", columns, rows)
+        say("\n".join(verdicts(analysis)))
 
 
 # ---- what is written
@@ -270,59 +228,27 @@ def _write(
     from dbviz.figures import plot_cells, save_figure
     from dbviz.label_maps import environment_differences
     from dbviz.reports.provenance import label_map_fields
+    from dbviz.reports.sources import MAIN_SCORES, sources_csv, sources_fields, sources_latex
+    from dbviz.scores import cell_name
 
     differences = environment_differences(maps)
     report_environment_differences(differences)
-    numbers = {**label_map_fields(maps, path), **_numbers(analysis, missing, design, maps)}
-    numbers |= {"environment_differences": differences}
-    written = [path, write_result(path.with_suffix(".json"), numbers, device=job.device), path.with_suffix(".csv")]
-    atomic_write(written[-1], _csv(analysis).encode())
+    numbers = {
+        **label_map_fields(maps, path),
+        **sources_fields(analysis),
+        "not_measured": dict(missing),
+        "cells": {cell_name(cell): [spec.name for spec in runs] for cell, runs in design.cells.items()},
+        "fixed": dataclasses.asdict(design.specs[0].seeds),
+        "test_accuracy": dict(zip(maps.model.values.tolist(), maps.test_accuracy.values.tolist(), strict=True)),
+        "environment_differences": differences,
+    }
+    written = [path, write_result(path.with_suffix(".json"), numbers, device=job.device)]
+    caption = f"Sources of randomness, {job.images.name}, {job.archs[0]}."
+    for ending, text in {"csv": sources_csv(analysis), "tex": sources_latex(analysis, caption)}.items():
+        written.append(path.with_suffix(f".{ending}"))
+        atomic_write(written[-1], text.encode())
     title = f"{job.images.name}, {job.archs[0]}, {maps.sizes['plane']} planes"
-    figure = plot_cells({score: analysis.scores[score] for score in _SHOWN[:4]}, missing=missing, title=title)
+    figure = plot_cells({score: analysis.scores[score] for score in MAIN_SCORES[:4]}, missing=missing, title=title)
     written.append(save_figure(figure, path.with_suffix(f".{figure_format}")))
     plt.close(figure)
     say_written(written)
-
-
-def _numbers(
-    analysis: "SourceAnalysis", missing: Mapping[str, str], design: "SourcesDesign", maps: "xr.Dataset"
-) -> dict[str, Any]:
-    from dbviz.reports.tables import estimate_fields
-    from dbviz.scores import cell_name, nearly_full
-
-    return {
-        "scores": {
-            score: {cell: estimate_fields(e) for cell, e in cells.items()} for score, cells in analysis.scores.items()
-        },
-        "shares": {
-            quantity: {
-                kind: {source: estimate_fields(e) for source, e in share.items()} for kind, share in kinds.items()
-            }
-            for quantity, kinds in analysis.shares.items()
-        },
-        "nearly_full": {
-            quantity: {source: nearly_full(e) for source, e in kinds["total"].items()}
-            for quantity, kinds in analysis.shares.items()
-        },
-        "not_measured": dict(missing),
-        "cells": {cell_name(cell): [spec.name for spec in runs] for cell, runs in design.cells.items()},
-        "fixed": asdict(design.specs[0].seeds),
-        "test_accuracy": dict(zip(maps.model.values.tolist(), maps.test_accuracy.values.tolist(), strict=True)),
-    }
-
-
-def _csv(analysis: "SourceAnalysis") -> str:
-    """One line a score and cell, then one a share and source."""
-    from dbviz.reports.tables import estimate_fields
-
-    shares = {f"share of variance: {name}": share for name, share in _flat_shares(analysis).items()}
-    rows = [
-        {"score": score, "varied": varied, **estimate_fields(estimate)}
-        for score, estimates in (analysis.scores | shares).items()
-        for varied, estimate in estimates.items()
-    ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -66,7 +66,7 @@ def test_the_design_is_trained_scored_printed_stored_and_drawn(capsys):
     accuracies = [found["test_accuracy"][name] for name in found["cells"]["order"]]
     deviation = found["scores"]["sd of test accuracy, %"]["order"]
     assert deviation["value"] == pytest.approx(100 * np.std(accuracies, ddof=1))
-    assert (deviation["triplets"], deviation["runs"]) == (64, "2")
+    assert (deviation["items"], deviation["item"], deviation["runs"]) == (64, "test images", [2])
     # an mlp is trained without augmentation: the augment stream changes nothing, and gives none of the variance
     assert found["scores"]["churn"]["augment"]["value"] == 0
     assert found["shares"]["predictions"]["total"]["augment"]["value"] == 0
