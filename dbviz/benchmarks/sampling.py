@@ -111,7 +111,7 @@ def _wrong(model: nn.Module, planes: PlaneSet, maps: xr.Dataset, device: torch.d
     with eval_mode(model), deterministic_algorithms(), full_precision():
         predictor = plain_predictor("the network", model, device)
         parts = np.array_split(drawn, -(-len(drawn) // evaluation_batch(device)))
-        truth = torch.cat([label(predictor, grid.images(part)).logits.argmax(1) for part in parts]).cpu().numpy()
+        truth = torch.cat([label(predictor, grid.at(part)).logits.argmax(1) for part in parts]).cpu().numpy()
     return int((truth != maps.labels.values.reshape(-1)[drawn]).sum())
 
 

@@ -10,7 +10,8 @@ from dbviz.core.paths import file_name
 from dbviz.core.terminal import say
 from dbviz.label_maps import sample, save
 from dbviz.label_maps.files import load_if_equal
-from dbviz.label_maps.sampling import cost, provenance, short_identity
+from dbviz.label_maps.provenance import provenance, short_identity
+from dbviz.label_maps.sampling import cost
 from dbviz.planes import PlaneSet
 
 __all__ = ["load_or_sample"]

@@ -25,7 +25,7 @@ from dbviz.core.environment import environment
 from dbviz.core.errors import InputError
 from dbviz.data import Images
 from dbviz.label_maps import sample
-from dbviz.label_maps.linear_first_layer import label_planes, linear_first
+from dbviz.label_maps.linear_first_layer import linear_first
 from dbviz.margins import measure_margins
 from dbviz.margins.measuring import DISTANCES
 from dbviz.models.build import build
@@ -201,9 +201,8 @@ def _measure(run: Run, images: Images, planes: PlaneSet, study: Study, device: t
 
 
 def _label_maps(model: nn.Module, planes: PlaneSet, study: Study) -> UInt8[np.ndarray, "plane row column"]:
-    grid = {"resolution": study.resolution, "padding": study.padding}
-    found = label_planes(model, planes.planes, **grid)
-    return sample(model, planes, **grid).labels.values[0] if found is None else found
+    maps = sample(model, planes, resolution=study.resolution, padding=study.padding, device=study.device)
+    return maps.labels.values[0]
 
 
 def _margins(model: nn.Module, images: Images, study: Study) -> dict[str, Tensor]:

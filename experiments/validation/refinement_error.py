@@ -114,9 +114,9 @@ def dense_logits(run: dbviz.Run, planes: dbviz.PlaneSet, options: Options) -> np
     network, points = run.model(), np.arange(grid.planes * grid.points)
     with eval_mode(network):
         sample = np.sort(np.random.default_rng(0).choice(points, 512, replace=False))
-        predictor = calibrated(plain_predictor(run.spec.name, network, cpu), grid.images(sample), len(points))
+        predictor = calibrated(plain_predictor(run.spec.name, network, cpu), grid.at(sample), len(points))
         parts = np.array_split(points, -(-len(points) // 1024))
-        return torch.cat([label(predictor, grid.images(part)).logits for part in parts]).numpy()
+        return torch.cat([label(predictor, grid.at(part)).logits for part in parts]).numpy()
 
 
 if __name__ == "__main__":
