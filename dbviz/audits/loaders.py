@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from dbviz.core.digests import digest_of_all
 from dbviz.core.errors import InputError
-from dbviz.core.seeding import generators_at
+from dbviz.core.seeding import globally_seeded
 from dbviz.data import LoaderBatches
 from dbviz.data.torch_loader import SeededSamples
 
@@ -134,14 +134,14 @@ def _digests(loader: DataLoader[Any], batches: int) -> list[bytes]:
     for sampler in (loader.sampler, getattr(loader.batch_sampler, "sampler", None)):
         if callable(set_epoch := getattr(sampler, "set_epoch", None)):
             set_epoch(0)
-    with generators_at(0, "audit", "loader"):
+    with globally_seeded(0, "audit", "loader"):
         return [digest_of_all(batch) for batch in islice(loader, batches)]
 
 
 def _repeat_each_other(loader: DataLoader[Any]) -> bool:
     """Whether sample 0, made first by two fresh workers, is the same, though one process draws anew each time."""
     place: Any = (0, 0) if isinstance(loader.dataset, SeededSamples) else 0
-    with generators_at(0, "audit", "workers"):
+    with globally_seeded(0, "audit", "workers"):
         one, other = (digest_of_all(loader.dataset[place]) for _ in range(2))
         if one == other:
             return False

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dbviz.audits.recording import Event, Recorder
 from dbviz.audits.settings import Settings, applied
 from dbviz.core.errors import InputError
-from dbviz.core.seeding import generators_at
+from dbviz.core.seeding import globally_seeded
 from dbviz.core.streams import numpy_stream
 from dbviz.data import Batches, DeviceBatches, Images
 from dbviz.models import build
@@ -109,7 +109,7 @@ def train_steps(subject: TrainingSetup, settings: Settings, *, operations: bool 
         operations: note operations too; a network that is compiled runs without.
     """
     said: list[str] = []
-    with applied(settings), generators_at(0, "audit"), _collected(said):
+    with applied(settings), globally_seeded(0, "audit"), _collected(said):
         model = subject.make_model().to(subject.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         recorder = Recorder(model, operations=operations and not settings.compiled)
         forward: Any = torch.compile(model) if settings.compiled else model

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dbviz.core.errors import InputError
-from dbviz.core.seeding import generators_at, seed_worker, worker_generator
+from dbviz.core.seeding import globally_seeded, seed_worker, worker_generator
 from dbviz.data.device_batches import Batch, epoch_order
 from dbviz.spec import Seeds
 
@@ -133,7 +133,7 @@ class SeededSamples(Dataset[Any]):
 
     def __getitem__(self, place: Place) -> Any:
         epoch, index = place
-        with generators_at(self.seed, "sample", epoch, index):
+        with globally_seeded(self.seed, "sample", epoch, index):
             return self.dataset[index]
 
 

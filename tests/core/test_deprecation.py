@@ -73,5 +73,5 @@ def test_both_names_at_once_are_an_error():
     def function(*, new: int) -> int:
         return new
 
-    with pytest.raises(TypeError, match="got new and old, its old name: give new alone"):
+    with pytest.raises(TypeError, match="got new and old, its old name: pass only new"):
         function(new=1, old=2)  # pyright: ignore[reportCallIssue]

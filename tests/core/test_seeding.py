@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 import dbviz
 from dbviz.core.errors import InputError
-from dbviz.core.seeding import generators_at, seed_everything, seed_worker, worker_generator
+from dbviz.core.seeding import globally_seeded, seed_everything, seed_worker, worker_generator
 from dbviz.data import LoaderBatches
 from dbviz.spec import Seeds
 
@@ -61,7 +61,7 @@ class Endless(IterableDataset):
 
 @pytest.fixture(autouse=True)
 def _generators_as_they_were():
-    with generators_at(0, "test"):
+    with globally_seeded(0, "test"):
         yield
 
 
@@ -169,7 +169,7 @@ def test_batches_are_those_of_loader_batches():
 
 def test_neither_making_nor_reading_a_loader_moves_the_global_generators():
     before = drawn()
-    with generators_at(0, "test"):
+    with globally_seeded(0, "test"):
         passes(0)
         passes(2)
         assert drawn() == before
