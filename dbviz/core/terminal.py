@@ -48,7 +48,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 def duration(seconds: float) -> str:
     """A duration in hours, minutes and seconds, at most two of them.
     Example:
-        >>> duration(8.4), duration(95), duration(7300)
+        >>> duration(8.4), duration(95.0), duration(7300.0)
         ('8 s', '1 min 35 s', '2 h 1 min')
     """
     whole = round(seconds)

@@ -1,8 +1,9 @@
-"""What to compute: everything that determines a training run, as frozen values with an identity; names of networks.
+"""Specifications: everything that determines a training run, as frozen dataclasses with an identity; network names.
 
 Nothing here imports torch, so a command can parse and check its arguments before the heavy libraries load.
 """
 
+from dbviz.spec.changes import RecipeChanges, SpecChanges
 from dbviz.spec.label_noise import LabelNoise, NoiseKind
 from dbviz.spec.names import network_names
 from dbviz.spec.recipe import MODES, OPTIMIZERS, Mode, Optimizer, Precision, Recipe
@@ -19,8 +20,10 @@ __all__ = [
     "Optimizer",
     "Precision",
     "Recipe",
+    "RecipeChanges",
     "RunSpec",
     "Seeds",
     "Setting",
+    "SpecChanges",
     "network_names",
 ]

@@ -208,7 +208,7 @@ def test_one_seed_for_every_stream():
             "seeds",
             "repeat",
             1,
-            r"^seeds\.repeat is 1: it must be 0 where recipe\.deterministic is set: .* the same bits$",
+            r"^seeds\.repeat is 1: it must be 0 where recipe\.deterministic is set: .* bitwise identical$",
         ),
         ("seeds", "init", True, r"Seeds\.init is True"),
         ("seeds", "init", 1.0, r"Seeds\.init is 1\.0"),
