@@ -224,7 +224,7 @@ def one_line(capsys, status: int, expected: int = 2, command: str = "plot") -> s
         ("--seeds 4-1", "run backwards"),
         ("--seeds x", "seed 'x': give whole numbers"),
         ("--epochs 0", "recipe.epochs is 0"),
-        ("--train-size 129", "129 images asked for, but shapes train has 128"),
+        ("--train-size 129", "129 images requested, but shapes train has 128"),
         ("--weights nothing.safetensors", "nothing.safetensors does not exist"),
         ("--weights a/x.safetensors b/x.safetensors", "two --weights files have the same name"),
         ("--arch resnet18 fcnet --weights x.safetensors", "--weights goes with one --arch, 2 are given"),

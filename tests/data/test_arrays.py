@@ -63,7 +63,7 @@ def test_first_takes_images_and_labels_from_the_front():
 
 
 def test_first_refuses_more_images_than_there_are():
-    with pytest.raises(InputError, match=r"^4 images asked for, but tiny train has 3: ask for at most that$"):
+    with pytest.raises(InputError, match=r"^4 images requested, but tiny train has 3: request at most that many$"):
         two_by_one().first(4)
 
 
@@ -80,7 +80,7 @@ def test_shape_and_size_are_shown():
 
 
 def test_every_image_needs_a_label():
-    with pytest.raises(InputError, match=r"^tiny: 3 images but 2 labels: give one label an image$"):
+    with pytest.raises(InputError, match=r"^tiny: 3 images but 2 labels: give one label per image$"):
         recheck(two_by_one(), labels=np.array([0, 1]))
 
 
