@@ -69,7 +69,9 @@ def headed(spec: RunSpec, images: Images, home: Path) -> tuple[nn.Module, nn.Mod
     """
     model = construct(spec.arch, len(images.class_names), spec.width, images.image_shape)
     name = head_of(model, images.image_shape)
-    assign_weights(model, store.load_pretrained(home, spec.pretrained or ""), f"pretrained {spec.pretrained}", skip=name)
+    assign_weights(
+        model, store.load_pretrained(home, spec.pretrained or ""), f"pretrained {spec.pretrained}", skip=name
+    )
     head = model.get_submodule(name)
     initialize(head, spec.seeds.init, prefix=name)
     return model, head

@@ -24,8 +24,8 @@ from dbviz.sweeps import Study
 )
 def test_an_old_module_gives_the_same_objects_and_names_the_new_one(module, name, home):
     with pytest.warns(FutureWarning, match=rf"^{module}\.{name} is now {home}\.{name}; the old name works until"):
-        found = getattr(importlib.import_module(module), name)
-    assert found is getattr(importlib.import_module(home), name)
+        value = getattr(importlib.import_module(module), name)
+    assert value is getattr(importlib.import_module(home), name)
 
 
 def test_every_name_of_the_old_modules_is_still_there():

@@ -1,4 +1,4 @@
-"""Seeding a loop of one's own: every global generator, workers, and batches that do not depend on the workers."""
+"""Seeding a loop of your own: every global generator, workers, and batches that do not depend on the workers."""
 
 import random
 import re
@@ -53,7 +53,7 @@ class Private(Dataset):
 
 
 class Endless(IterableDataset):
-    """Has no samples to ask for."""
+    """Has no samples to be indexed."""
 
     def __iter__(self):
         return iter([1])
@@ -84,12 +84,12 @@ def test_every_cuda_device_is_seeded(monkeypatch):
     assert seeded == [7]
 
 
-def test_what_a_running_process_cannot_change_is_said(monkeypatch):
+def test_what_a_running_process_cannot_change_is_returned_as_a_hint(monkeypatch):
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
-    said = seed_everything(0)
-    assert said is not None
-    assert said.startswith("the hash seed is drawn when Python starts")
-    assert "PYTHONHASHSEED=0" in said
+    hint = seed_everything(0)
+    assert hint is not None
+    assert hint.startswith("the hash seed is drawn when Python starts")
+    assert "PYTHONHASHSEED=0" in hint
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     assert seed_everything(0) is None
 
@@ -167,7 +167,7 @@ def test_batches_are_those_of_loader_batches():
             assert torch.equal(labels, other_labels)
 
 
-def test_neither_making_nor_reading_a_loader_moves_the_global_generators():
+def test_neither_making_nor_reading_a_loader_advances_the_global_generators():
     before = drawn()
     with globally_seeded(0, "test"):
         passes(0)
@@ -176,7 +176,7 @@ def test_neither_making_nor_reading_a_loader_moves_the_global_generators():
 
 
 def test_a_private_generator_repeats_itself_in_every_worker():
-    """What the README warns of, and what the audit of loaders finds."""
+    """What the documentation warns of and the audit of loaders detects."""
     loader = DataLoader(Private(), batch_size=1, num_workers=2, worker_init_fn=seed_worker)
     first, second, *_ = (float(batch) for batch in loader)
     assert first == second

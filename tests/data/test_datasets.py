@@ -31,7 +31,7 @@ def md5(path: Path) -> str:
 
 
 def write_pickle(path: Path, content: object) -> str:
-    """Writes it as the official archives have it; returns the MD5 sum."""
+    """Writes it in the format of the official archives; returns the MD5 sum."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(content, protocol=2))
     return md5(path)
@@ -39,7 +39,7 @@ def write_pickle(path: Path, content: object) -> str:
 
 @pytest.fixture
 def cifar10_copy(cifar10_directory: Path, tmp_path: Path) -> Path:
-    """The official files again, to be damaged."""
+    """A copy of the official files, to be damaged."""
     return Path(shutil.copytree(cifar10_directory, tmp_path / "copy"))
 
 
@@ -88,7 +88,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision.datasets.svhn, "download_url", fail)
 
 
-def test_an_unknown_name_is_answered_with_the_nearest():
+def test_an_unknown_name_suggests_the_closest():
     with pytest.raises(InputError, match=r"^unknown dataset 'cifra10': did you mean 'cifar10'\? Known: cifar10, cifar"):
         load_images("cifra10")
 
@@ -105,7 +105,7 @@ def test_the_data_directory_is_the_argument_else_the_setting_else_the_cache(monk
 
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "shapes"])
-def test_absent_files_that_cannot_be_downloaded_are_answered_with_both_remedies(name, tmp_path):
+def test_absent_files_that_cannot_be_downloaded_name_both_remedies(name, tmp_path):
     with pytest.raises(InputError) as caught:
         load_images(name, tmp_path / "empty")
     message = str(caught.value)
@@ -117,7 +117,7 @@ def test_absent_files_that_cannot_be_downloaded_are_answered_with_both_remedies(
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_data_directory_that_is_a_file_is_answered_in_one_line(tmp_path):
+def test_a_data_directory_that_is_a_file_is_a_one_line_error(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(InputError, match="--data-dir"):
         load_images("cifar10", tmp_path / "file")
@@ -217,12 +217,12 @@ def test_a_foreign_pickle_is_not_opened(cifar100_files):
             return (exec, ("import pathlib; pathlib.Path('sprung').touch()",))
 
     for file in ("train", "test", "meta"):
-        kept = (cifar100_files / "cifar-100-python" / file).read_bytes()
+        original = (cifar100_files / "cifar-100-python" / file).read_bytes()
         write_pickle(cifar100_files / "cifar-100-python" / file, Trap())
         with pytest.raises(InputError, match="is damaged"):
             load_images("cifar100", cifar100_files)
         assert not Path("sprung").exists()
-        (cifar100_files / "cifar-100-python" / file).write_bytes(kept)
+        (cifar100_files / "cifar-100-python" / file).write_bytes(original)
 
 
 def test_cifar100_is_read_with_its_fine_labels(cifar100_files):
@@ -251,7 +251,6 @@ def test_a_damaged_svhn_file_is_named(svhn_files):
     path.write_bytes(b"")
     with pytest.raises(InputError, match=r"test_32x32\.mat is damaged"):
         load_images("svhn", svhn_files)
-
 
 
 def test_a_torchvision_built_for_another_torch_is_explained(monkeypatch, tmp_path):
