@@ -107,7 +107,7 @@ def test_without_noise_or_from_a_file_labels_are_not_changed():
     labels = np.arange(3000) // 3 % 10
     from_file = LabelNoise(kind="file", labels="0" * 64)
     assert np.array_equal(noisy_labels(EVEN, from_file, 0, labels), labels[:2000])
-    with pytest.raises(InputError, match="1999 labels are labels for 2000 images"):
+    with pytest.raises(InputError, match="1999 labels are given for 2000 images"):
         noisy_labels(EVEN, from_file, 0, labels[:1999])
 
 
