@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from dbviz.core.digests import digest_of_all
 from dbviz.core.errors import InputError
-from dbviz.core.seeding import generators_at
+from dbviz.core.seeding import globally_seeded
 from dbviz.data import LoaderBatches
 from dbviz.data.torch_loader import SeededSamples
 
@@ -159,14 +159,14 @@ def _digests(loader: DataLoader[Any], batches: int) -> list[bytes]:
     for sampler in (loader.sampler, getattr(loader.batch_sampler, "sampler", None)):
         if callable(set_epoch := getattr(sampler, "set_epoch", None)):
             set_epoch(0)
-    with generators_at(0, "audit", "loader"):
+    with globally_seeded(0, "audit", "loader"):
         return [digest_of_all(batch) for batch in islice(loader, batches)]
 
 
 def _workers_repeat_each_other(loader: DataLoader[Any]) -> bool:
     """Whether sample 0 is equal as the first sample of two workers, though one process draws it differently twice."""
     index: Any = (0, 0) if isinstance(loader.dataset, SeededSamples) else 0
-    with generators_at(0, "audit", "workers"):
+    with globally_seeded(0, "audit", "workers"):
         first, second = (digest_of_all(loader.dataset[index]) for _ in range(2))
         if first == second:
             return False

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dbviz.audits.recording import Event, Recorder
 from dbviz.audits.settings import Settings, apply_settings
 from dbviz.core.errors import InputError
-from dbviz.core.seeding import generators_at
+from dbviz.core.seeding import globally_seeded
 from dbviz.core.streams import numpy_stream
 from dbviz.data import Batches, DeviceBatches, Images
 from dbviz.models import build
@@ -114,7 +114,7 @@ def train_steps(setup: TrainingSetup, settings: Settings, *, operations: bool = 
         operations: record operations too; not available for a compiled network.
     """
     warned: list[str] = []
-    with apply_settings(settings), generators_at(0, "audit"), _collect_torch_warnings(warned):
+    with apply_settings(settings), globally_seeded(0, "audit"), _collect_torch_warnings(warned):
         model = setup.make_model().to(setup.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         recorder = Recorder(model, operations=operations and not settings.compiled)
         forward: Any = torch.compile(model) if settings.compiled else model

@@ -1,9 +1,10 @@
-"""What to compute: everything that determines a training run, as frozen values with an identity; names of networks.
+"""Specifications: everything that determines a training run, as frozen dataclasses with an identity; network names.
 
 Nothing here imports torch, so a command can parse and check its arguments before the heavy libraries load.
 """
 
 from dbviz.spec.catalogue import ARCHITECTURE_NAMES, DATASET_NAMES
+from dbviz.spec.changes import RecipeChanges, SpecChanges
 from dbviz.spec.grid import check_grid
 from dbviz.spec.label_noise import LabelNoise, NoiseKind
 from dbviz.spec.names import network_names
@@ -24,9 +25,11 @@ __all__ = [
     "Optimizer",
     "Precision",
     "Recipe",
+    "RecipeChanges",
     "RunSpec",
     "Seeds",
     "Setting",
+    "SpecChanges",
     "check_grid",
     "network_names",
     "parse_counts",

@@ -230,7 +230,7 @@ def one_line(capsys, status: int, expected: int = 2, command: str = "plot") -> s
         ("--width 0", "--width is 0"),
         ("--train-size 0", "--train-size is 0"),
         ("--batch-size -1", "--batch-size is -1"),
-        ("--train-size 129", "129 images asked for, but shapes train has 128"),
+        ("--train-size 129", "129 images requested, but shapes train has 128"),
         ("--weights nothing.safetensors", "nothing.safetensors does not exist"),
         ("--weights a/x.safetensors b/x.safetensors", "two --weights files have the same name"),
         ("--arch resnet18 fcnet --weights x.safetensors", "--weights goes with one --arch, 2 are given"),

@@ -125,7 +125,7 @@ def test_a_failing_run_is_reported_and_the_exit_status_says_so(capsys):
         ("--label-noise labels.npy", "labels.npy has 5 labels: shapes has 128 training images"),
         ("--label-noise strange.npy", "label 10 of image 3 is no class of shapes"),
         ("--label-noise pickled.pt", "pickled.pt is a pickle"),
-        ("--train-size 129", "129 images asked for, but shapes train has 128"),
+        ("--train-size 129", "129 images requested, but shapes train has 128"),
         ("--train-size some", "train size 'some': give whole numbers"),
         ("--sweep epochs=1", "unknown field to sweep 'epochs': did you mean 'recipe.epochs'"),
         ("--at-epochs 2", "epoch 2 is to be measured, but random_features is trained for 1"),

@@ -173,7 +173,7 @@ def test_the_default_preset_suits_the_device():
     [
         ({"epoch": 3}, "unknown setting 'epoch': choose among .*epochs.*width"),
         ({"dropout": 0.1}, "unknown setting 'dropout'"),
-        ({"train_size": 129}, "129 images asked for, but shapes train has 128"),
+        ({"train_size": 129}, "129 images requested, but shapes train has 128"),
         ({"epochs": 0}, "recipe.epochs is 0"),
         ({"preset": "quik"}, "unknown preset 'quik': did you mean 'quick'"),
         ({"arch": "resnet81"}, "unknown architecture 'resnet81': did you mean 'resnet18'"),

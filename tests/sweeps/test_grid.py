@@ -98,7 +98,7 @@ def test_networks_are_constructed_before_anything_is_trained(small_images):
     for changes, match in [
         ({"arch": "vit", "width": 9}, "width 9 is not available for vit"),
         ({"arch": "mpl"}, "unknown architecture 'mpl': did you mean 'mlp'"),
-        ({"train_size": 129}, "129 images asked for"),
+        ({"train_size": 129}, "129 images requested"),
     ]:
         with pytest.raises(InputError, match=match):
             check_networks([RunSpec(**{**vars(SPEC), **changes})], small_images)

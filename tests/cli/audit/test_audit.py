@@ -131,7 +131,7 @@ def test_a_users_network_that_is_random_in_evaluation_is_named(own, capsys):
     [
         ("--steps 0", "--steps 0 --images 8: an audit needs at least one of each"),
         ("--images 0", "--steps 2 --images 0: an audit needs"),
-        ("--images 65", "65 images asked for, but shapes test has 64"),
+        ("--images 65", "65 images requested, but shapes test has 64"),
         ("--seeds 0 1", "2 seeds given: an audit repeats one training (--seeds)"),
         ("--tf32", "TF32 needs CUDA, and the device is cpu: leave tf32 out"),
         ("--cudnn-benchmark", "cuDNN benchmark needs CUDA, and the device is cpu: leave cudnn-benchmark out"),
