@@ -18,7 +18,7 @@ def test_grids_within_the_limits_pass(resolution, padding):
         (1, 0.1, "resolution is 1"),
         (20_001, 0.1, "2 ... 20,000"),
         (50, -0.1, "padding is -0.1"),
-        (50, 100, "padding is"),
+        (50, 100.0, "padding is"),
     ],
 )
 def test_others_are_refused(resolution, padding, match):
