@@ -61,8 +61,13 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
         InputError: the file is absent, truncated, damaged or of a newer format, or does not hold label maps.
 
     Example:
-        >>> load("results/maps.nc").sizes  # doctest: +SKIP
-        Frozen({'model': 3, 'plane': 500, 'row': 50, 'column': 50, 'corner': 3, 'axis': 2})
+        >>> import tempfile
+        >>> from dbviz.label_maps import from_array
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     path = save(from_array(np.zeros((2, 1, 4, 4), np.uint8)), Path(directory) / "maps.nc")
+        ...     maps = load(path)
+        >>> maps.labels.shape
+        (2, 1, 4, 4)
     """
     path = Path(path)
     try:

@@ -13,7 +13,7 @@ from torch import nn
 from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.environment import environment
 from dbviz.core.errors import InputError
-from dbviz.core.progress import progress_bar
+from dbviz.core.progress import Advance, progress_bar
 from dbviz.core.streams import numpy_stream
 from dbviz.label_maps.calibration import calibrated
 from dbviz.label_maps.grid import Grid
@@ -102,7 +102,6 @@ def sample(
     chosen = choose_device(device)
     axes = [plane.axes(resolution, padding) for plane in plane_set]
     grid = Grid.of(plane_set.planes, axes, chosen)
-    share = _REFINED_SHARE if refine else 1.0
 
     with ExitStack() as stack:
         stack.enter_context(deterministic_algorithms())
@@ -113,18 +112,8 @@ def sample(
         plain = [plain_predictor(name, model, chosen, batch_size) for name, model in zip(named, ready, strict=True)]
         for predictor in plain:
             _check_repeats(predictor, grid)
-        predictors = [_fastest(predictor, grid, share, exact_logits=confidence) for predictor in plain]
         advance = stack.enter_context(progress_bar(float(len(named) * grid.planes * grid.points), show=progress))
-
-        def labels_of(predictors: list[Predictor]) -> Labels:
-            if refine:
-                return label_refined(predictors, grid, advance, caution=caution)
-            return label_every_point(predictors, grid, advance, confidence=confidence)
-
-        labels = labels_of(predictors)
-        if unreliable := error_bound_exceeded(predictors, labels):
-            labels.replace(unreliable, labels_of([plain[model] for model in unreliable]))
-            predictors = [plain[m] if m in unreliable else predictor for m, predictor in enumerate(predictors)]
+        predictors, labels = _labelled(plain, grid, advance, caution if refine else None, confidence)
         computed_with = environment(chosen)
 
     attributes = provenance(named, plane_set, resolution, padding) | {
@@ -156,6 +145,25 @@ def cost(maps: xr.Dataset) -> str:
     reevaluated = replaced + (int(maps.reevaluated.sum()) if "reevaluated" in maps else 0)
     share = reevaluated / (evaluated - replaced)
     return f"{text}, {share:.1%} of these re-evaluated in plain fp32" if reevaluated else f"{text} in plain fp32"
+
+
+def _labelled(
+    plain: list[Predictor], grid: Grid, advance: Advance, caution: float | None, confidence: bool
+) -> tuple[list[Predictor], Labels]:
+    """The predictors that were used and the labels of every point, refined if there is a caution."""
+
+    def labels_of(predictors: list[Predictor]) -> Labels:
+        if caution is not None:
+            return label_refined(predictors, grid, advance, caution=caution)
+        return label_every_point(predictors, grid, advance, confidence=confidence)
+
+    share = 1.0 if caution is None else _REFINED_SHARE
+    predictors = [_fastest(predictor, grid, share, exact_logits=confidence) for predictor in plain]
+    labels = labels_of(predictors)
+    if unreliable := error_bound_exceeded(predictors, labels):
+        labels.replace(unreliable, labels_of([plain[model] for model in unreliable]))
+        predictors = [plain[m] if m in unreliable else predictor for m, predictor in enumerate(predictors)]
+    return predictors, labels
 
 
 def _check_repeats(predictor: Predictor, grid: Grid) -> None:

@@ -35,6 +35,7 @@ def with_recipe(**changes) -> RunSpec:
 )
 def test_the_default_field_is_the_first_numeric_one_with_several_values(specs, field):
     assert default_field(specs, STUDY) == field
+    assert default_field(specs, replace(STUDY, epochs=(2,))) == field
     assert default_field(specs, replace(STUDY, epochs=(1, 2))) == "epoch"
 
 
@@ -55,6 +56,9 @@ def test_a_curve_has_the_runs_that_differ_in_its_field_and_seeds_alone():
 def test_the_name_of_a_curve_has_the_architecture_where_there_are_several():
     assert list(group_by_curve(runs(SPEC, replace(SPEC, arch="vit")), "width")) == ["mlp", "vit"]
     assert list(group_by_curve(runs(SPEC), "width")) == ["mlp"]
+    noisy = replace(SPEC, label_noise=LabelNoise(rate=0.2))
+    names = list(group_by_curve(runs(SPEC, noisy, replace(SPEC, arch="vit")), "width"))
+    assert names == ["mlp noise 0", "mlp noise 0.2", "vit"]
 
 
 def test_points_are_in_ascending_order_and_the_whole_training_set_has_its_size():
