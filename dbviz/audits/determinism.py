@@ -15,8 +15,8 @@ from dbviz.audits.settings import SETTINGS, Settings, check_settings, missing_fo
 from dbviz.audits.training_setup import Outcome, Source, TrainingSetup, logits_of, train_steps
 from dbviz.core.errors import InputError
 from dbviz.spec import Recipe, Setting
+from dbviz.training.forward_check import random_module
 from dbviz.training.objectives import Objective
-from dbviz.training.random_forward import random_part
 
 __all__ = ["DeterminismAudit", "Varied", "audit_determinism", "determinism", "estimate_seconds"]
 
@@ -141,7 +141,7 @@ def audit_determinism(
         steps=subject.steps,
         settings=settings,
         first=first,
-        random_in_evaluation=random_part(base.model, subject.images[:_SHOWN_TWICE].to(subject.device)),
+        random_in_evaluation=random_module(base.model, subject.images[:_SHOWN_TWICE].to(subject.device)),
         nondeterministic=used(base.trace, base.warned),
         varied=tuple(found),
         loader=None if make_loader is None else audit_loader(make_loader),

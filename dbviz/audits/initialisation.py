@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from dbviz.core.files import digest
 from dbviz.core.streams import torch_seeded
 from dbviz.models.initialize import initialize
-from dbviz.training.random_forward import described
+from dbviz.training.forward_check import module_label
 
 __all__ = ["InitAudit", "Matched", "Way", "audit_initialisation", "initial_fingerprint"]
 
@@ -196,7 +196,7 @@ def _values_of(draws: Sequence[_Draw], layer: str) -> int:
 
 
 def _layer(made: _Made, parameter: str) -> str:
-    return described(made.module, parameter.rpartition(".")[0])
+    return module_label(made.module, parameter.rpartition(".")[0])
 
 
 def _said(made: _Made, draw: _Draw) -> str:

@@ -29,7 +29,7 @@ from dbviz.runs import Run
 from dbviz.training import choose_device
 from dbviz.training.device import deterministic_algorithms, full_precision
 from dbviz.training.evaluation import eval_mode
-from dbviz.training.random_forward import check_forward_repeats
+from dbviz.training.forward_check import check_deterministic_forward
 
 __all__ = ["FORMAT", "Model", "cost", "provenance", "sample", "short_identity"]
 
@@ -151,7 +151,7 @@ def _check_repeats(plain: Predictor, grid: Grid) -> None:
     """A module that is random in evaluation mode has no labels; a function answers for itself."""
     if isinstance(plain.plain, nn.Module):
         few = grid.images(np.arange(min(_SHOWN_TWICE, grid.planes * grid.points)))
-        check_forward_repeats(plain.plain, few.to(plain.device), plain.name)
+        check_deterministic_forward(plain.plain, few.to(plain.device), plain.name)
 
 
 def _fastest(plain: Predictor, grid: Grid, share: float, *, exact_logits: bool) -> Predictor:

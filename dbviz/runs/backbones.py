@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dbviz.core.files import digest, load_tensors, assign_weights
+from dbviz.core.files import assign_weights, digest, load_tensors
 from dbviz.data import Images
 from dbviz.models.build import construct
 from dbviz.models.initialize import initialize
