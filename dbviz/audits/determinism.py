@@ -15,8 +15,8 @@ from dbviz.audits.settings import SETTINGS, Settings, check_settings, missing_re
 from dbviz.audits.training_setup import Source, TrainedSteps, TrainingSetup, evaluate_logits, train_steps
 from dbviz.core.errors import InputError
 from dbviz.spec import Recipe, Setting
+from dbviz.training.forward_check import random_module
 from dbviz.training.objectives import Objective
-from dbviz.training.random_forward import random_part
 
 __all__ = ["DeterminismAudit", "SettingEffect", "audit_determinism", "determinism", "estimate_seconds"]
 
@@ -170,7 +170,7 @@ def audit_determinism(
         steps=setup.steps,
         settings=settings,
         first=first_difference(base.trace, repeated.trace),
-        random_in_evaluation=random_part(base.model, setup.images[:_EVALUATED_TWICE].to(setup.device)),
+        random_in_evaluation=random_module(base.model, setup.images[:_EVALUATED_TWICE].to(setup.device)),
         nondeterministic=nondeterministic_operations(base.trace, base.warned),
         varied=tuple(effects),
         loader=None if make_loader is None else audit_loader(make_loader),

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from dbviz.core.files import digest
 from dbviz.core.streams import torch_seeded
 from dbviz.models.initialize import initialize
-from dbviz.training.random_forward import described
+from dbviz.training.forward_check import module_label
 
 __all__ = ["InitAudit", "InitComparison", "ParameterMatch", "audit_initialisation", "initial_fingerprint"]
 
@@ -221,7 +221,7 @@ def _values_of(draws: Sequence[_Draw], layer: str) -> int:
 
 
 def _layer(construction: _Construction, parameter: str) -> str:
-    return described(construction.module, _layer_name(parameter))
+    return module_label(construction.module, _layer_name(parameter))
 
 
 def _layer_name(parameter: str) -> str:

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
 from dbviz.core.digests import digest_of_all, tensor_digest
-from dbviz.training.random_forward import described
+from dbviz.training.forward_check import module_label
 
 __all__ = [
     "Difference",
@@ -176,7 +176,7 @@ class Recorder(TorchDispatchMode):
     def _follow_modules(self) -> list[RemovableHandle]:
         handles: list[RemovableHandle] = []
         for name, module in self.model.named_modules():
-            label = described(self.model, name)
+            label = module_label(self.model, name)
 
             def begin(_: nn.Module, args: Any, kwargs: Any, label: str = label) -> None:
                 self._stack.append((label, set(_nodes((args, kwargs)))))

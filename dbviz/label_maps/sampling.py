@@ -29,7 +29,7 @@ from dbviz.runs import Run
 from dbviz.training import choose_device
 from dbviz.training.device import deterministic_algorithms, full_precision
 from dbviz.training.evaluation import eval_mode
-from dbviz.training.random_forward import check_forward_repeats
+from dbviz.training.forward_check import check_deterministic_forward
 
 __all__ = ["Model", "cost", "sample"]
 
@@ -170,7 +170,7 @@ def _check_repeats(predictor: Predictor, grid: Grid) -> None:
     """Refuses a module that is random in evaluation mode; plain functions are not checked."""
     if isinstance(predictor.plain, nn.Module):
         images = grid.images(np.arange(min(_REPEAT_CHECK_POINTS, grid.planes * grid.points)))
-        check_forward_repeats(predictor.plain, images.to(predictor.device), predictor.name)
+        check_deterministic_forward(predictor.plain, images.to(predictor.device), predictor.name)
 
 
 def _fastest(plain: Predictor, grid: Grid, share: float, *, exact_logits: bool) -> Predictor:

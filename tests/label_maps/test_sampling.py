@@ -60,7 +60,7 @@ def test_a_module_that_is_random_in_evaluation_mode_is_refused(planes):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.dropout(x.flatten(1)[:, :10], 0.5, train=True)
 
-    with pytest.raises(InputError, match=r"^mine is random in evaluation mode: .* in Dropping itself; let it"):
+    with pytest.raises(InputError, match=r"^mine is random in evaluation mode: .* in Dropping itself; make it"):
         sample({"mine": Dropping()}, planes, resolution=5)
 
 

@@ -1,4 +1,4 @@
-"""A network that is random in evaluation mode: found, and named by the module that is to blame."""
+"""A network that is random in evaluation mode is detected, and the responsible module is named."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dbviz.core.errors import InputError
 from dbviz.models import ARCHITECTURES, build
-from dbviz.training.random_forward import check_forward_repeats, random_part
+from dbviz.training.forward_check import check_deterministic_forward, random_module
 
 IMAGES = torch.randn(4, 3, 8, 8)
 
@@ -30,26 +30,26 @@ class StaysOn(nn.Dropout):
         return super().train(True)
 
 
-def test_a_functional_dropout_is_found_in_the_module_that_calls_it():
+def test_a_functional_dropout_is_attributed_to_the_module_that_calls_it():
     model = nn.Sequential(nn.Flatten(), AlwaysDropped())
-    assert random_part(model, IMAGES) == "1 (AlwaysDropped)"
-    assert random_part(AlwaysDropped(), IMAGES.flatten(1)) == "AlwaysDropped itself"
+    assert random_module(model, IMAGES) == "1 (AlwaysDropped)"
+    assert random_module(AlwaysDropped(), IMAGES.flatten(1)) == "AlwaysDropped itself"
 
 
-def test_a_layer_left_on_is_found_and_not_those_behind_it():
+def test_a_layer_left_on_is_reported_and_not_those_after_it():
     model = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(192, 16), StaysOn(), nn.ReLU()), nn.Linear(16, 3))
-    assert random_part(model, IMAGES) == "1.1 (StaysOn)"
+    assert random_module(model, IMAGES) == "1.1 (StaysOn)"
 
 
 def test_a_function_is_named_as_such():
-    assert random_part(lambda x: F.dropout(x.flatten(1)), IMAGES) == "the function"
-    assert random_part(lambda x: x.flatten(1), IMAGES) is None
+    assert random_module(lambda x: F.dropout(x.flatten(1)), IMAGES) == "the function"
+    assert random_module(lambda x: x.flatten(1), IMAGES) is None
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_every_architecture_repeats_itself_and_keeps_its_mode(arch):
+def test_every_architecture_is_deterministic_and_keeps_its_mode(arch):
     model = build(arch, width=ARCHITECTURES[arch].multiple_of)
-    assert random_part(model, torch.randn(2, 3, 32, 32)) is None
+    assert random_module(model, torch.randn(2, 3, 32, 32)) is None
     assert model.training
 
 
@@ -57,18 +57,18 @@ def test_nothing_of_the_network_is_changed():
     model = nn.Sequential(nn.Flatten(), AlwaysDropped(), nn.BatchNorm1d(3))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model[2].eval()
-    random_part(model, IMAGES)
+    random_module(model, IMAGES)
     assert model.training
     assert not model[2].training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
 
 
-def test_the_check_says_it_in_one_line():
-    check_forward_repeats(nn.Flatten(), IMAGES, "mine")
+def test_the_check_raises_a_one_line_error():
+    check_deterministic_forward(nn.Flatten(), IMAGES, "mine")
     with pytest.raises(InputError) as caught:
-        check_forward_repeats(nn.Sequential(nn.Flatten(), AlwaysDropped()), IMAGES, "mine")
+        check_deterministic_forward(nn.Sequential(nn.Flatten(), AlwaysDropped()), IMAGES, "mine")
     assert str(caught.value) == (
-        "mine is random in evaluation mode: the same images give other outputs in 1 (AlwaysDropped); "
-        "let it be random in training mode only, such as F.dropout(x, training=self.training)"
+        "mine is random in evaluation mode: the same images have different outputs in 1 (AlwaysDropped); "
+        "make it random in training mode only, such as F.dropout(x, training=self.training)"
     )
