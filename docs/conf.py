@@ -16,7 +16,6 @@ version = release = dbviz.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "myst_nb",
     "sphinx_copybutton",
@@ -43,7 +42,7 @@ copybutton_only_copy_prompt_lines = False
 # Docstrings
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autosummary_generate = False
+autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from docstrings import as_rst
 from docutils import nodes
 from pages import write_pages
 from sphinx.addnodes import pending_xref
@@ -84,8 +85,7 @@ def _members(module: ModuleType, names: list[str] | None = None) -> list[str]:
     if not values:
         return []
     prefix = module.__name__
-    summary = [f"   {name}" for name in [*functions, *classes]]
-    text = [".. autosummary::", "   :nosignatures:", "", *summary, ""] if len(summary) > 2 else []
+    text = _summary({name: values[name] for name in [*functions, *classes]})
     for name in functions:
         text += [f".. autofunction:: {prefix}.{name}", ""]
     for name in classes:
@@ -93,6 +93,18 @@ def _members(module: ModuleType, names: list[str] | None = None) -> list[str]:
     for name in rest:
         text += [f".. py:data:: {prefix}.{name}", "", *(f"   {line}" for line in _data_docstring(module, name)), ""]
     return text
+
+
+def _summary(values: dict[str, Any]) -> list[str]:
+    """A table of the names with the first line of each docstring; none for so few that a page shows them at once."""
+    if len(values) < 3:
+        return []
+    rows = [
+        line
+        for name, value in values.items()
+        for line in (f"   * - :py:obj:`{name}`", f"     - {as_rst([_first_line(value)])[0]}")
+    ]
+    return [".. list-table::", "   :widths: auto", "", *rows, ""]
 
 
 def _data_docstring(module: ModuleType, name: str) -> list[str]:
@@ -114,29 +126,17 @@ def _imports(node: ast.ImportFrom, name: str) -> bool:
 def _index() -> str:
     rows = []
     for alias, path in sorted(aliases().items(), key=lambda item: item[0].lower()):
-        first = (inspect.getdoc(getattr(dbviz, alias.removeprefix("dbviz."))) or "").partition("\n")[0]
-        rows.append(f"| {{py:obj}}`{alias} <{path}>` | {first} |")
-    listed = [f"| [`dbviz.{name}`]({name}.md) | {_first_line(name)} |" for name in packages()]
+        value = getattr(dbviz, alias.removeprefix("dbviz."))
+        rows.append(f"| {{py:obj}}`{alias} <{path}>` | {_first_line(value)} |")
+    modules = {name: importlib.import_module(f"dbviz.{name}") for name in packages()}
+    listed = [f"| [`dbviz.{name}`]({name}.md) | {_first_line(module)} |" for name, module in modules.items()]
     hidden = "\n".join(["```{toctree}", ":hidden:", "", *packages(), "```"])
-    return "\n".join(
-        [
-            _INTRODUCTION,
-            "| name | |",
-            "|---|---|",
-            *rows,
-            "",
-            _PACKAGES,
-            "| package | |",
-            "|---|---|",
-            *listed,
-            "",
-            hidden,
-        ]
-    )
+    names, below = ["| name | |", "|---|---|", *rows], ["| package | |", "|---|---|", *listed]
+    return "\n".join([_INTRODUCTION, *names, "", _PACKAGES, *below, "", hidden])
 
 
-def _first_line(package: str) -> str:
-    return (importlib.import_module(f"dbviz.{package}").__doc__ or "").partition("\n")[0]
+def _first_line(value: Any) -> str:
+    return (inspect.getdoc(value) or "").partition("\n")[0]
 
 
 _INTRODUCTION = """\

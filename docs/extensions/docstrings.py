@@ -29,7 +29,7 @@ def as_rst(lines: list[str]) -> list[str]:
             block = False
         if line.startswith("    ") and not before.strip() and not block and _opens_block(lines[:number]):
             block = True
-            converted += ["::", ""]
+            converted += [".. code-block:: text", ""]
         if block:
             converted.append(line)
             continue

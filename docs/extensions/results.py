@@ -68,10 +68,9 @@ def measured_with(results: Iterable[Result]) -> str:
 def _machine(result: Result) -> str:
     environment = result["environment"]
     count, day = environment["threads"], date.fromisoformat(result["date"][:10])
-    threads = (
-        f"{count} thread{'s' if count > 1 else ''} of {environment['cores']} cores of an {environment['processor']}"
-    )
-    return f"{threads}, PyTorch {environment['packages']['torch']}, {day.day} {day:%B %Y}"
+    threads = f"{count} thread{'s' if count > 1 else ''} of {environment['cores']} cores"
+    torch = environment["packages"]["torch"]
+    return f"{threads} of an {environment['processor']}, PyTorch {torch}, {day.day} {day:%B %Y}"
 
 
 def _command(result: Result) -> str:
@@ -207,12 +206,7 @@ def _determinism(results: list[Result]) -> Rows:
     return [head, *rows]
 
 
-_SPREADS = {
-    "sd of test accuracy, %": "sd of test accuracy, %",
-    "churn": "churn",
-    "reproducibility": "reproducibility",
-    "fragments of a plane": "fragments of a plane",
-}
+_SPREADS = ("sd of test accuracy, %", "churn", "reproducibility", "fragments of a plane")
 
 
 def _sources(results: list[Result]) -> Rows:

@@ -38,11 +38,11 @@ def test_backticks_may_span_lines(as_rst):
 
 def test_an_indented_block_after_text_is_shown_as_it_is(as_rst):
     assert as_rst(["Files:", "", "    HOME/*", "", "More *text."]) == [
-        *("Files:", "", "::", "", "    HOME/*", "", r"More \*text.")
+        *("Files:", "", ".. code-block:: text", "", "    HOME/*", "", r"More \*text.")
     ]
 
 
 def test_the_arguments_of_a_function_are_no_block(as_rst):
     lines = ["Args:", "    name: of |x|.", "", "    other: more."]
     assert as_rst(lines)[:2] == ["Args:", r"    name: of \|x\|."]
-    assert "::" not in as_rst(lines)
+    assert not any("code-block" in line for line in as_rst(lines))
