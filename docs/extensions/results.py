@@ -84,6 +84,8 @@ def _script_today(found: re.Match[str]) -> str:
     return str(places[0].relative_to(RESULTS.parents[1])) if places else found[0]
 
 
+_NO_ITEMS: dict[str, Any] = {"items" if "items" in Estimate.__annotations__ else "triplets": 0}
+"""What an estimate counts does not show in its text."""
 _UNBROKEN = "\N{NO-BREAK SPACE}"
 """Keeps an interval on one line."""
 
@@ -91,7 +93,7 @@ _UNBROKEN = "\N{NO-BREAK SPACE}"
 def _estimate(fields: dict[str, Any], scale: float = 1) -> str:
     """`0.83 [0.82, 0.84]`; a bound that is stored as null is infinite."""
     value, low, high = (math.inf if fields[name] is None else scale * fields[name] for name in ("value", "low", "high"))
-    text = str(Estimate(value=value, low=low, high=high, triplets=0, runs=()))
+    text = str(Estimate(value=value, low=low, high=high, runs=(), **_NO_ITEMS))
     return text.replace(" ", _UNBROKEN)
 
 
@@ -155,6 +157,17 @@ def _coverage(results: list[Result]) -> Rows:
         for runs, found in result["by_runs"].items()
     ]
     return [["runs", "intervals that contain the true value", "mean half-width"], *rows]
+
+
+def _margin_coverage(results: list[Result]) -> Rows:
+    (result,) = results
+    runs = sorted({case["runs"] for case in result["coverage"]})
+    rows: dict[tuple[str, int], list[str]] = {}
+    for case in sorted(result["coverage"], key=lambda case: case["runs"]):
+        share, error = (f"{100 * case[name]:.1f}" for name in ("coverage", "standard_error"))
+        rows.setdefault((case["score"], case["directions"]), []).append(f"{share} ± {error} %")
+    head = ["margin", "directions", *(f"{count} runs" for count in runs)]
+    return [head, *([score, str(directions), *cells] for (score, directions), cells in rows.items())]
 
 
 def _profiles(results: list[Result]) -> Rows:
@@ -334,6 +347,7 @@ TABLES: dict[str, Callable[[list[Result]], Rows]] = {
     "exactness": _exactness,
     "growth": _growth,
     "interval_coverage": _coverage,
+    "margin_coverage": _margin_coverage,
     "networks": _networks,
     "off_manifold": _off_manifold,
     "optimizers": _optimizers,

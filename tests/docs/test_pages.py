@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from torch import nn
 
 import dbviz
 from dbviz.__main__ import commands
@@ -117,6 +118,19 @@ def test_every_page_is_in_a_table_of_contents():
     }
     notebooks = {f"notebooks/{notebook.stem}" for notebook in (ROOT / "notebooks").glob("*.ipynb")}
     assert listed == (pages - {"index"}) | notebooks | {"reference/commands/index", "reference/api/index"}
+
+
+def test_format_of_label_maps_is_described_completely():
+    images = dbviz.data.shapes(30, split="test")
+    planes = dbviz.draw_planes(images, 2)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
+    maps = dbviz.sample(network, planes, resolution=4, confidence=True, device="cpu")
+    page = (ROOT / "docs/reference/file_formats.md").read_text().partition("## Runs")[0]
+    described = set(re.findall(r"`(\w+)`", page))
+    assert {*map(str, maps.variables), *maps.attrs} <= described
+    for name, array in maps.variables.items():
+        (row,) = re.findall(rf"^\| `{name}` \|(.*)", page, re.MULTILINE)
+        assert ", ".join(map(str, array.dims)) in row
 
 
 def test_citation_has_the_fields_that_its_format_needs():
