@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,10 +15,12 @@ from sphinx.application import Sphinx
 
 from dbviz.__main__ import commands
 
+_WIDTH = 100
+
 
 def help_of(*words: str) -> str:
-    """What a command prints under --help, at most 100 characters wide."""
-    settings = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+    """What a command prints under --help, in lines of at most 100 characters."""
+    settings = {**os.environ, "COLUMNS": str(_WIDTH), "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, "-m", f"dbviz.{words[0]}", *words[1:], "--help"],
         capture_output=True,
@@ -25,7 +28,8 @@ def help_of(*words: str) -> str:
         env=settings,
         check=True,
     )
-    return done.stdout.rstrip()
+    lines = (textwrap.wrap(line, _WIDTH) if len(line) > _WIDTH else [line] for line in done.stdout.splitlines())
+    return "\n".join(line for wrapped in lines for line in wrapped).rstrip()
 
 
 def subcommands(text: str) -> list[str]:
@@ -72,8 +76,9 @@ _INTRODUCTION = """\
 `python -m dbviz.plot`, `python -m dbviz plot` and `dbviz plot` are the same command. `dbviz` alone lists the commands;
 each explains its options with `--help`, which is what these pages show.
 
-Every command ends with exit status 0 when it is done, 1 when a training diverged or some of many runs failed, 2 for
-bad input or a place that cannot be read or written (in one line on standard error), and 130 when it is interrupted.
+Every command ends with exit status 0 when it is done; 1 when a training diverged, some of many runs failed, or
+`audit determinism` found two trainings that differ; 2 for bad input or a place that cannot be read or written, in one
+line on standard error; and 130 when it is interrupted.
 """
 
 

@@ -376,7 +376,7 @@ class Results(SphinxDirective):
 
     required_arguments = 1
     final_argument_whitespace = True
-    option_spec = {"kind": functools.partial(directives.choice, values=TABLES)}  # noqa: RUF012
+    option_spec = {"kind": functools.partial(directives.choice, values=tuple(TABLES))}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
         names = self.arguments[0].split()
