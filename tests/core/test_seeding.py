@@ -176,15 +176,15 @@ def test_neither_making_nor_reading_a_loader_advances_the_global_generators():
 
 
 def test_a_private_generator_repeats_itself_in_every_worker():
-    """What the documentation warns of and the audit of loaders detects."""
+    """What docs/guide/randomness.md warns of, and the audit of loaders detects."""
     loader = DataLoader(Private(), batch_size=1, num_workers=2, worker_init_fn=seed_worker)
     first, second, *_ = (float(batch) for batch in loader)
     assert first == second
 
 
-def test_the_readmes_loaders_give_equal_batches_and_its_warning_is_true():
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (block,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "seeded_loader" in code)
+def test_documented_loaders_return_equal_batches_and_the_warning_beside_them_is_true():
+    page = (Path(__file__).parents[2] / "docs/guide/randomness.md").read_text()
+    (block,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "seeded_loader" in code)
     names: dict = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")
