@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test test-all lint docs clean
 
 demo: $(VENV)/.demo  ## decision regions of three small ResNets on the built-in images
-	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 8000 --epochs 8 --width 8 --preset quick --out figures
+	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 8000 --epochs 8 --width 8 --preset quick
 
 test: $(VENV)/.dev  ## the test suite without the tests that need minutes
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
@@ -23,7 +23,7 @@ docs: $(VENV)/.dev  ## the documentation, in docs/_build/html; warnings are erro
 	$(BIN)/sphinx-build -b html -n -q -W --keep-going docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) figures docs/_build
+	rm -rf $(VENV) docs/_build
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
