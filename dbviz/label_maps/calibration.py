@@ -37,8 +37,8 @@ from dbviz.training.device import default_precision
 __all__ = ["calibrated", "compiled", "forms"]
 
 _SAFETY_FACTORS = {"bf16": 2.0, "fp32": 16.0}
-"""The error bound, as a multiple of the largest error on the sample. On 12 planes of CIFAR-10 the largest error of fp32
-forms was at most 3.2 times that on a sample of 128 points."""
+"""The error bound, as a multiple of the largest error on the sample. On 12 planes of CIFAR-10 the largest error of nine
+networks with a linear first layer, evaluated by plane, was at most 3.2 times that on a sample of 128 points."""
 _MAX_RELATIVE_TIME = 0.95
 """A fast form is used if it takes less than this share of plain fp32's time, re-evaluations included."""
 _GOOD_RELATIVE_TIME = 0.6

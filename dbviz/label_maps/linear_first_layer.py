@@ -19,8 +19,8 @@ from dbviz.models.random_features import RandomFeaturesNet
 
 __all__ = ["LinearFirst", "LinearFirstForm", "linear_first"]
 
-_CACHED_VALUES = 2**24
-"""Values of the first layer on planes that are computed and kept together: 64 MiB, with as much again meanwhile."""
+_CACHED_VALUES = 2**22
+"""Values of the first layer on a block of planes that are computed and kept together: 16 MiB."""
 _ROWS_AT_ONCE = 1024
 """Rows of W that are cast to float64 at once."""
 
@@ -45,19 +45,22 @@ def linear_first(model: Any) -> LinearFirst | None:
         >>> from dbviz.models import build
         >>> linear_first(build("mlp", width=8)).weight.shape
         torch.Size([8, 3072])
-        >>> linear_first(build("resnet18", width=8)) is None
+        >>> linear_first(build("resnet18k", width=1)) is None
         True
     """
+    layers: list[Any]
     if type(model) is RandomFeaturesNet:
-        layer, weight, bias = model.features, model.features.weight, None
+        layers = [model, model.features]
+        bias = None
         rest: Callable[[Tensor], Tensor] = lambda z: model.head(z.relu_().double())  # noqa: E731
-        skipped: list[nn.Module] = [model, layer]
     elif type(model) is nn.Sequential and len(model) > 1 and _flattens_and_multiplies(model[0], model[1]):
-        weight, bias = model[1].weight, model[1].bias
-        rest, skipped = nn.Sequential(*list(model)[2:]), [model, model[0], model[1]]
+        layers = [model, model[0], model[1]]
+        bias = layers[-1].bias
+        rest = nn.Sequential(*list(model)[2:])
     else:
         return None
-    if weight.dtype != torch.float32 or any(has_hooks(part) for part in skipped):
+    weight: Tensor = layers[-1].weight
+    if weight.dtype != torch.float32 or any(has_hooks(layer) for layer in layers):
         return None
     return LinearFirst(weight, weight.new_zeros(len(weight)) if bias is None else bias, rest)
 
