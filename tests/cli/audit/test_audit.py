@@ -206,7 +206,7 @@ def test_a_stored_run_shows_the_fingerprint_it_kept(small_images, tmp_path, caps
     assert main(["init", run.directory.name]) == 0
     lines = said(capsys)
     assert lines[1] == "(not stored: an earlier dbviz trained this run)"
-    assert lines[2] == f"Drawn again here and now they are digest {run.initial_fingerprint}."
+    assert lines[2] == f"Drawn again on this machine they are of digest {run.initial_fingerprint}."
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_the_design_is_trained_scored_printed_stored_and_drawn(capsys):
         "8 cells of 2 runs, 9 different ones, preset quick, in this process: 9 to train, about" in out.splitlines()[0]
     )
     assert len(list(HOME.glob("*/metrics.json"))) == 9
-    assert sorted(path.suffix for path in OUT.iterdir()) == [".csv", ".json", ".nc", ".png"]
+    assert sorted(path.suffix for path in OUT.iterdir()) == [".csv", ".json", ".nc", ".png", ".tex"]
     assert "environments" not in out
 
     found, maps = json.loads(written("json").read_text()), label_maps.load(written("nc"))
