@@ -20,7 +20,7 @@ lint: $(VENV)/.dev  ## what CI and pre-commit check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 docs: $(VENV)/.dev  ## the documentation, in docs/_build/html; warnings are errors
-	$(BIN)/sphinx-build -b html -n -q -W --keep-going docs docs/_build/html
+	$(BIN)/sphinx-build -b html -n -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 
 clean:
 	rm -rf $(VENV) docs/_build

@@ -49,7 +49,7 @@ def torchvision_datasets() -> Any:
     except RuntimeError as error:
         raise InputError(
             f"torchvision cannot be imported ({_one_line(error)}): it was built for another torch; install both from "
-            "the same index (README, 'Installing'), or use the built-in --dataset shapes"
+            "the same index (docs/installation.md), or use the built-in --dataset shapes"
         ) from error
     return datasets
 

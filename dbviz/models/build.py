@@ -179,7 +179,7 @@ def torchvision_models() -> Any:
     except RuntimeError as error:
         raise InputError(
             f"torchvision cannot be imported ({' '.join(str(error).split())}): it was built for another torch; install "
-            "both from the same index (README, 'Installing')"
+            "both from the same index (docs/installation.md)"
         ) from error
     return models
 

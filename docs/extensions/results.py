@@ -84,8 +84,6 @@ def _script_today(found: re.Match[str]) -> str:
     return str(places[0].relative_to(RESULTS.parents[1])) if places else found[0]
 
 
-_NO_ITEMS: dict[str, Any] = {"items" if "items" in Estimate.__annotations__ else "triplets": 0}
-"""What an estimate counts does not show in its text."""
 _UNBROKEN = "\N{NO-BREAK SPACE}"
 """Keeps an interval on one line."""
 
@@ -93,7 +91,7 @@ _UNBROKEN = "\N{NO-BREAK SPACE}"
 def _estimate(fields: dict[str, Any], scale: float = 1) -> str:
     """`0.83 [0.82, 0.84]`; a bound that is stored as null is infinite."""
     value, low, high = (math.inf if fields[name] is None else scale * fields[name] for name in ("value", "low", "high"))
-    text = str(Estimate(value=value, low=low, high=high, runs=(), **_NO_ITEMS))
+    text = str(Estimate(value=value, low=low, high=high, runs=(), items=0))
     return text.replace(" ", _UNBROKEN)
 
 

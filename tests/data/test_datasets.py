@@ -266,5 +266,5 @@ def test_a_torchvision_built_for_another_torch_is_explained(monkeypatch, tmp_pat
         load_images("cifar10", tmp_path)
     assert str(caught.value) == (
         "torchvision cannot be imported (operator torchvision::nms does not exist): it was built for another torch; "
-        "install both from the same index (README, 'Installing'), or use the built-in --dataset shapes"
+        "install both from the same index (docs/installation.md), or use the built-in --dataset shapes"
     )

@@ -104,9 +104,15 @@ def test_commands_exist(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_experiments_named_exist(page):
-    for script in re.findall(r"experiments/[\w/]+\.py", page.read_text()):
-        assert (ROOT / script).exists(), script
+def test_files_named_exist(page):
+    for file in re.findall(r"\b(?:dbviz|experiments|tests|docs)/[\w/]+\.(?:py|md)\b", page.read_text()):
+        assert "NAME" in file or (ROOT / file).exists(), file
+
+
+def test_how_it_is_built_lists_every_folder():
+    page = (ROOT / "docs/how_it_is_built.md").read_text()
+    listed = re.findall(r"^\| `(\w+)/` \|", page, re.MULTILINE)
+    assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "dbviz").glob("*/__init__.py"))
 
 
 def test_every_page_is_in_a_table_of_contents():
