@@ -132,7 +132,8 @@ def apply_settings(settings: Settings) -> Iterator[None]:
     backends: list[Any] = [torch.backends.cudnn.conv, torch.backends.cuda.matmul]  # pyright: ignore[reportAttributeAccessIssue]
     before, threads = [backend.fp32_precision for backend in backends], torch.get_num_threads()
     with deterministic_algorithms(settings.deterministic):  # restores what is set here too
-        torch.use_deterministic_algorithms(settings.deterministic, warn_only=settings.deterministic)
+        # `torch.use_deterministic_algorithms` would also import torch's compiler
+        torch._C._set_deterministic_algorithms(settings.deterministic, warn_only=settings.deterministic)
         torch.backends.cudnn.benchmark = settings.cudnn_benchmark
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
         try:
