@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint docs clean
 
 demo: $(VENV)/.demo  ## decision regions of three small ResNets on the built-in images
-	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 8000 --epochs 8 --width 8 --preset quick --out figures
+	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 8000 --epochs 8 --width 8 --preset quick
 
 test: $(VENV)/.dev  ## the test suite without the tests that need minutes
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
@@ -19,8 +19,11 @@ lint: $(VENV)/.dev  ## what CI and pre-commit check
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+docs: $(VENV)/.dev  ## the documentation, in docs/_build/html; warnings are errors
+	$(BIN)/sphinx-build -b html -n -q -W --keep-going docs docs/_build/html
+
 clean:
-	rm -rf $(VENV) figures
+	rm -rf $(VENV) docs/_build
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

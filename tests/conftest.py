@@ -1,6 +1,5 @@
 """Shared fixtures; array shapes named in annotations are checked while the tests run."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -83,26 +82,6 @@ def cifar10_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 CPU = torch.device("cpu")
 
-SUICIDAL = """
-import os, signal
-from pathlib import Path
-import torch
-from torch import nn
-
-HOME, ONCE = Path({home!r}), Path({once!r})
-
-class Net(nn.Module):
-    def __init__(self, num_classes):
-        super().__init__()
-        self.head = nn.Linear(3072, num_classes)
-
-    def forward(self, x):
-        if self.training and list(HOME.glob("*/resume.safetensors")) and not ONCE.exists():
-            ONCE.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return self.head(x.flatten(1))
-"""
-
 
 @pytest.fixture
 def study(small_images: Images, tmp_path: Path) -> Study:
@@ -116,25 +95,12 @@ def study(small_images: Images, tmp_path: Path) -> Study:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make(small_images: Images) -> Callable[..., list[RunSpec]]:
-    """Specs of random features, tiny unless something else is said."""
+    """Specs of random features, tiny unless `changes` state otherwise."""
 
     def specs(arch: str = "random_features", seeds: tuple[int, ...] = (0, 1), **changes: Any) -> list[RunSpec]:
         changes = {"train_size": 32, "width": 8} | changes
         return make_specs([arch], seeds, images=small_images, preset="quick", device=CPU, **changes)
 
     return specs
-
-
-@pytest.fixture
-def killed_once(make, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[RunSpec, Path]:
-    """The run of a network whose process is killed in its second epoch, and the file that is there once it was."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    once = tmp_path / "killed"
-    text = SUICIDAL.format(home=str(study.home), once=str(once))
-    (tmp_path / "net_that_is_killed.py").write_text(text)
-    sys.modules.pop("net_that_is_killed", None)  # that of an earlier test would kill this process
-    importlib.invalidate_caches()
-    (spec,) = make("net_that_is_killed:Net", seeds=(0,), width=None, epochs=3)
-    return spec, once

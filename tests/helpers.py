@@ -1,14 +1,17 @@
-"""Label maps and specs made by hand, for tests of several folders."""
+"""Label maps, points and specs made by hand, and the files of runs, for tests of several folders."""
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
+import torch
 import xarray as xr
 
+from dbviz.label_maps.grid import Grid, GridPoints
 from dbviz.spec import Recipe, RunSpec, Seeds
 
-__all__ = ["maps_of", "spec"]
+__all__ = ["maps_of", "points_of", "sealed_files", "spec"]
 
 
 def spec(optimizer: str = "sgd", seed: int = 0, nudge: int | None = None) -> RunSpec:
@@ -33,3 +36,16 @@ def maps_of(specs: list[RunSpec], labels: np.ndarray) -> xr.Dataset:
     stored = {name: one.to_dict() for name, one in zip(names, specs, strict=True)}
     variables = {"labels": (("model", "plane", "row", "column"), labels)}
     return xr.Dataset(variables, coordinates, {"specs": json.dumps(stored), "dataset": "shapes"})
+
+
+def sealed_files(home: Path) -> dict[str, bytes]:
+    """The contents of every file of weights and of measurements, by its path in `home`."""
+    return {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.glob("*/*.safetensors"))}
+
+
+def points_of(images: torch.Tensor) -> GridPoints:
+    """Grid points whose images are these, each the origin of a plane of one point."""
+    flat, zero = images.permute(0, 2, 3, 1).flatten(1), torch.zeros(len(images), 1)
+    shape = (images.shape[1], images.shape[2], images.shape[3])
+    none = torch.zeros_like(flat)
+    return Grid(flat, none, none, zero, zero, image_shape=shape).at(np.arange(len(images)))

@@ -1,6 +1,7 @@
-"""Audits: is a training the same twice, do definitions begin alike, does a loader obey its seed, what spreads runs?"""
+"""Audits of randomness: is a training deterministic, do definitions start from equal weights, does a loader depend on
+its seed alone, and which source of randomness makes runs differ?"""
 
-from dbviz.audits.determinism import DeterminismAudit, Varied, determinism
+from dbviz.audits.determinism import DeterminismAudit, SettingEffect, determinism
 from dbviz.audits.initialisation import InitAudit, audit_initialisation, initial_fingerprint
 from dbviz.audits.loaders import LoaderAudit, LoaderFault, audit_loader
 from dbviz.audits.recording import Difference
@@ -16,9 +17,9 @@ __all__ = [
     "InitAudit",
     "LoaderAudit",
     "LoaderFault",
+    "SettingEffect",
     "Settings",
     "SourcesDesign",
-    "Varied",
     "audit_initialisation",
     "audit_loader",
     "determinism",

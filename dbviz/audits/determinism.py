@@ -1,4 +1,4 @@
-"""Determinism: is a training the same twice, what makes it differ, and which settings change its bits."""
+"""Determinism: are two trainings bitwise identical, what makes them differ, and which settings change the results?"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,68 +9,89 @@ import torch
 from torch import Tensor, nn
 
 from dbviz.audits.loaders import LoaderAudit, audit_loader
-from dbviz.audits.nondeterministic import Used, used
+from dbviz.audits.nondeterministic import NondeterministicOperation, nondeterministic_operations
 from dbviz.audits.recording import Difference, first_difference
-from dbviz.audits.settings import SETTINGS, Settings, check_settings, missing_for, varied
-from dbviz.audits.training_setup import Outcome, Source, TrainingSetup, logits_of, train_steps
+from dbviz.audits.settings import SETTINGS, Settings, check_settings, missing_requirement, with_changed
+from dbviz.audits.training_setup import Source, TrainedSteps, TrainingSetup, evaluate_logits, train_steps
 from dbviz.core.errors import InputError
 from dbviz.spec import Recipe, Setting
+from dbviz.training.forward_check import random_module
 from dbviz.training.objectives import Objective
-from dbviz.training.random_forward import random_part
 
-__all__ = ["DeterminismAudit", "Varied", "audit_determinism", "determinism", "estimate_seconds"]
+__all__ = ["DeterminismAudit", "SettingEffect", "audit_determinism", "determinism", "estimate_seconds"]
 
-_SHOWN_TWICE = 32
-"""Images that are shown twice to a network in evaluation mode."""
-_NOTED = 2.0
-"""How much longer a step takes while every operation is noted, roughly."""
+_EVALUATED_TWICE = 32
+"""The number of images on which a network is evaluated twice."""
+_RECORDING_SLOWDOWN = 2.0
+"""Approximate factor by which recording every operation slows a step down."""
 _COMPILE_SECONDS = 40.0
-"""What compiling a network for training takes, roughly."""
+"""Approximate time of compiling a network for training."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Varied:
-    """What one setting does to a training, everything else equal."""
+class SettingEffect:
+    """How one setting changes a training, everything else equal.
+
+    Example:
+        >>> effect = SettingEffect(setting="bf16", before="fp32", after="bf16", same_bits=False, weights=1e-3)
+        >>> effect.same_bits
+        False
+    """
 
     setting: str
     before: str
     after: str
     lacks: str | None = None
-    """What this machine lacks for it, such as `needs CUDA`; then nothing below was measured."""
+    """What this machine lacks for it, such as `needs CUDA`; then all fields below are None."""
     same_bits: bool | None = None
-    """Whether every batch, loss, gradient, weight and logit is equal to the bit."""
+    """Whether every batch, loss, gradient, weight and logit is bitwise identical."""
     weights: float | None = None
-    """Largest difference of a weight or buffer after the last step."""
+    """Largest absolute difference of a weight or buffer after the last step."""
     weights_relative: float | None = None
-    """The largest over all tensors of: largest difference, divided by the tensor's largest absolute value."""
+    """The maximum over tensors of: largest absolute difference, divided by the tensor's largest absolute value."""
     logits: float | None = None
-    """Largest difference of a logit."""
+    """Largest absolute difference of a logit."""
     logits_relative: float | None = None
-    """Divided by the largest absolute logit."""
+    """The same divided by the largest absolute logit."""
     labels_changed: float | None = None
-    """Share of the images that are classified otherwise."""
+    """The fraction of images whose predicted label changes, in [0, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeterminismAudit:
-    """What an audit found."""
+    """The result of `determinism`.
+
+    Example:
+        >>> audit = DeterminismAudit(
+        ...     steps=3, settings=Settings(), first=None, random_in_evaluation="3 (Dropout)",
+        ...     nondeterministic=(), varied=(), loader=None,
+        ... )
+        >>> audit.training_repeats, audit.repeats
+        (True, False)
+    """
 
     steps: int
     settings: Settings
     first: Difference | None
-    """Where two trainings part under these settings; None if they are equal to the bit."""
+    """The first difference of two trainings under these settings; None if they are bitwise identical."""
     random_in_evaluation: str | None
-    """The module whose output differs when the same images are shown twice in evaluation mode."""
-    nondeterministic: tuple[Used, ...]
-    """Operations that torch calls nondeterministic, on this device or on a GPU."""
-    varied: tuple[Varied, ...]
+    """The first module whose output differs when the same images are evaluated twice in evaluation mode."""
+    nondeterministic: tuple[NondeterministicOperation, ...]
+    """The operations that torch calls nondeterministic, on this device or on a GPU."""
+    varied: tuple[SettingEffect, ...]
+    """Two trainings under equal settings first, then one with each setting changed."""
     loader: LoaderAudit | None
     """None where no loader was given."""
 
     @property
+    def training_repeats(self) -> bool:
+        """Whether two trainings under equal settings are bitwise identical."""
+        return self.first is None
+
+    @property
     def repeats(self) -> bool:
-        """Whether the training and the evaluation are the same twice."""
-        return self.first is None and self.random_in_evaluation is None
+        """Whether two trainings under equal settings, and two evaluations of one network, are bitwise identical."""
+        return self.training_repeats and self.random_in_evaluation is None
 
 
 def determinism(
@@ -86,23 +107,32 @@ def determinism(
     make_loader: Callable[[int], Any] | None = None,
     device: torch.device | str = "cpu",
 ) -> DeterminismAudit:
-    """Trains a user's own network twice for a few steps, compares every bit, and varies one setting at a time.
+    """Trains a network twice for a few steps, compares every tensor bitwise, and changes one setting at a time.
 
     Args:
-        make_model: gives the network before its first step; called anew for each training, so its initial weights are
-            compared too.
-        make_batches: gives what it is trained on: `Batches`, a DataLoader, or anything with (images, labels) in it.
-        images: (n, c, h, w), shown to the trained networks to see how many labels change.
-        recipe: optimizer, learning rate and so on; by default SGD at 0.01.
-        settings: under which it is trained twice.
-        vary: which settings are then changed, one at a time; by default all that this machine has.
-        make_loader: from a number of workers to a DataLoader or `LoaderBatches`; audited by itself, and needed to vary
-            the number of workers.
+        make_model: makes the network before its first step; called once for each training, so that its initial weights
+            are compared too.
+        make_batches: makes the training data: `Batches`, a DataLoader, or any iterable of (images, labels).
+        images: (n, c, h, w); the trained networks are evaluated on them.
+        recipe: optimizer, learning rate and so on; by default SGD with a constant learning rate of 0.01.
+        settings: the settings under which the network is trained twice.
+        vary: the settings that are then changed, one at a time; by default all that this machine supports.
+        make_loader: maps a number of workers to a DataLoader or `LoaderBatches`; it is audited on its own, and needed
+            to vary the number of workers.
 
     Raises:
-        InputError: `steps` is below 1, there are fewer batches, or this machine lacks what a setting asked for needs.
+        InputError: `steps` is below 1, there are fewer batches, or this machine lacks what a requested setting needs.
+
+    Example:
+        >>> images, labels = torch.randn(8, 1, 4, 4), torch.arange(8) % 2
+        >>> def make_model():
+        ...     return nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+        >>> audit = determinism(make_model, lambda: [(images, labels)], images, steps=2, vary=["evaluation-batch"])
+        >>> assert audit.repeats
+        >>> [effect.setting for effect in audit.varied]
+        ['nothing', 'batch size of evaluation']
     """
-    subject = TrainingSetup(
+    setup = TrainingSetup(
         make_model=make_model,
         make_batches=make_batches,
         images=images,
@@ -111,107 +141,106 @@ def determinism(
         steps=steps,
         device=torch.device(device),
     )
-    return audit_determinism(subject, settings or Settings(), vary=vary, make_loader=make_loader)
+    return audit_determinism(setup, settings or Settings(), vary=vary, make_loader=make_loader)
 
 
 def audit_determinism(
-    subject: TrainingSetup,
+    setup: TrainingSetup,
     settings: Settings,
     *,
     vary: Sequence[Setting] | None = None,
     make_loader: Callable[[int], Any] | None = None,
     advance: Callable[[str], None] = lambda _: None,
 ) -> DeterminismAudit:
-    """The audit of a subject; see `determinism`. `advance` is told what is done next, once for each training."""
-    check_settings(settings, subject.device, also=vary or ())
+    """The audit of a setup; see `determinism`. `advance` is called before each training with what is done next."""
+    check_settings(settings, setup.device, also=vary or ())
     if vary and "workers" in vary and make_loader is None:
         raise InputError("the number of data workers can only be varied with a loader: give make_loader")
-    outcomes = []
+    trained = []
     for _ in range(2):
-        advance("training with every operation noted")
-        outcomes.append(train_steps(subject, settings, operations=True))
-    base, again = outcomes
-    first = first_difference(base.trace, again.trace)
-    found = [compared("nothing", "", "", base, again)]
+        advance("training with every operation recorded")
+        trained.append(train_steps(setup, settings, operations=True))
+    base, repeated = trained
+    effects = [compare_trainings("nothing", "", "", base, repeated)]
     for setting in SETTINGS if vary is None else vary:
         if setting != "workers" or make_loader is not None:
             advance(f"varying {SETTINGS[setting]}")
-            found.append(_varied(subject, settings, setting, base, make_loader))
+            effects.append(_vary_setting(setup, settings, setting, base, make_loader))
     return DeterminismAudit(
-        steps=subject.steps,
+        steps=setup.steps,
         settings=settings,
-        first=first,
-        random_in_evaluation=random_part(base.model, subject.images[:_SHOWN_TWICE].to(subject.device)),
-        nondeterministic=used(base.trace, base.warned),
-        varied=tuple(found),
+        first=first_difference(base.trace, repeated.trace),
+        random_in_evaluation=random_module(base.model, setup.images[:_EVALUATED_TWICE].to(setup.device)),
+        nondeterministic=nondeterministic_operations(base.trace, base.warned),
+        varied=tuple(effects),
         loader=None if make_loader is None else audit_loader(make_loader),
     )
 
 
-def estimate_seconds(subject: TrainingSetup, settings: Settings, vary: Sequence[Setting] | None = None) -> float:
-    """Estimated time of an audit on this machine, from a step behind one that warms up."""
-    one = replace(subject, steps=1)
-    train_steps(one, settings)
+def estimate_seconds(setup: TrainingSetup, settings: Settings, vary: Sequence[Setting] | None = None) -> float:
+    """Estimated seconds of an audit on this machine, from timing one step after a warm-up step."""
+    single_step = replace(setup, steps=1)
+    train_steps(single_step, settings)
     began = time.perf_counter()
-    train_steps(one, settings)
-    step = time.perf_counter() - began
-    chosen = [
-        setting for setting in (SETTINGS if vary is None else vary) if missing_for(setting, subject.device) is None
-    ]
-    compiling = _COMPILE_SECONDS if "compile" in chosen or settings.compiled else 0.0
-    return step * subject.steps * (2 * _NOTED + len(chosen)) + compiling
+    train_steps(single_step, settings)
+    seconds = time.perf_counter() - began
+    candidates = SETTINGS if vary is None else vary
+    supported = [setting for setting in candidates if missing_requirement(setting, setup.device) is None]
+    compiling = _COMPILE_SECONDS if "compile" in supported or settings.compiled else 0.0
+    return seconds * setup.steps * (2 * _RECORDING_SLOWDOWN + len(supported)) + compiling
 
 
-def compared(setting: str, before: str, after: str, one: Outcome, other: Outcome) -> Varied:
-    """How far two outcomes lie apart."""
+def compare_trainings(setting: str, before: str, after: str, base: TrainedSteps, other: TrainedSteps) -> SettingEffect:
+    """How much two trainings differ; relative differences are relative to `base`."""
+    other_state = other.model.state_dict()
     weights = [
-        _apart(mine, other.model.state_dict()[name])
-        for name, mine in one.model.state_dict().items()
-        if mine.is_floating_point()
+        _largest_difference(tensor, other_state[name])
+        for name, tensor in base.model.state_dict().items()
+        if tensor.is_floating_point()
     ]
-    logits = _apart(one.logits, other.logits)
-    equal = first_difference(one.trace, other.trace) is None and torch.equal(one.logits, other.logits)
-    return Varied(
+    logits, logits_relative = _largest_difference(base.logits, other.logits)
+    identical = first_difference(base.trace, other.trace) is None and torch.equal(base.logits, other.logits)
+    return SettingEffect(
         setting=setting,
         before=before,
         after=after,
-        same_bits=equal,
+        same_bits=identical,
         weights=max((absolute for absolute, _ in weights), default=0.0),
         weights_relative=max((relative for _, relative in weights), default=0.0),
-        logits=logits[0],
-        logits_relative=logits[1],
-        labels_changed=float((one.logits.argmax(1) != other.logits.argmax(1)).float().mean()),
+        logits=logits,
+        logits_relative=logits_relative,
+        labels_changed=float((base.logits.argmax(1) != other.logits.argmax(1)).float().mean()),
     )
 
 
-def _varied(
-    subject: TrainingSetup,
+def _vary_setting(
+    setup: TrainingSetup,
     settings: Settings,
     setting: Setting,
-    base: Outcome,
+    base: TrainedSteps,
     make_loader: Callable[[int], Any] | None,
-) -> Varied:
-    changed = varied(settings, setting, subject.device)
-    before, after = (each.value(setting, subject.device) for each in (settings, changed))
-    if (lacks := missing_for(setting, subject.device)) is not None:
-        return Varied(setting=SETTINGS[setting], before=before, after=after, lacks=lacks)
+) -> SettingEffect:
+    changed, name = with_changed(settings, setting, setup.device), SETTINGS[setting]
+    before, after = settings.value(setting, setup.device), changed.value(setting, setup.device)
+    if (lacks := missing_requirement(setting, setup.device)) is not None:
+        return SettingEffect(setting=name, before=before, after=after, lacks=lacks)
     if setting == "evaluation-batch":
-        model = base.model
-        other = Outcome(model, base.trace, logits_of(model, subject, changed), ())
-        return compared(SETTINGS[setting], before, after, base, other)
-    if setting == "workers" and make_loader is not None:
-        base, other = (train_steps(_loaded(subject, make_loader, each.workers), each) for each in (settings, changed))
-        return compared(SETTINGS[setting], before, after, base, other)
-    return compared(SETTINGS[setting], before, after, base, train_steps(subject, changed))
+        other = TrainedSteps(base.model, base.trace, evaluate_logits(base.model, setup, changed), ())
+    elif setting == "workers" and make_loader is not None:
+        base = train_steps(_with_loader(setup, make_loader, settings.workers), settings)
+        other = train_steps(_with_loader(setup, make_loader, changed.workers), changed)
+    else:
+        other = train_steps(setup, changed)
+    return compare_trainings(name, before, after, base, other)
 
 
-def _loaded(subject: TrainingSetup, make_loader: Callable[[int], Any], workers: int) -> TrainingSetup:
-    return replace(subject, make_batches=lambda: make_loader(workers))
+def _with_loader(setup: TrainingSetup, make_loader: Callable[[int], Any], workers: int) -> TrainingSetup:
+    return replace(setup, make_batches=lambda: make_loader(workers))
 
 
-def _apart(one: Tensor, other: Tensor) -> tuple[float, float]:
-    """The largest difference, and the same divided by the largest absolute value."""
-    if not one.numel():
+def _largest_difference(base: Tensor, other: Tensor) -> tuple[float, float]:
+    """The largest absolute difference, and the same divided by the largest absolute value of `base`."""
+    if not base.numel():
         return 0.0, 0.0
-    absolute = float((one.double() - other.double()).abs().max())
-    return absolute, absolute / float(one.double().abs().max().clamp_min(1e-300)) if absolute else 0.0
+    absolute = float((base.double() - other.double()).abs().max())
+    return absolute, absolute / float(base.double().abs().max().clamp_min(1e-300)) if absolute else 0.0

@@ -2,8 +2,9 @@
 
 The table follows the documentation of `torch.use_deterministic_algorithms` in torch 2.15: "the following
 normally-nondeterministic operations will act deterministically when mode=True" and "... will throw a RuntimeError when
-mode=True". On a CPU torch says nothing of what an operation would do on a GPU, so names are looked up here. It says
-`NLLLoss`, of which cross-entropy consists; only the form for images of labels, `nll_loss2d`, does throw.
+mode=True". On a CPU torch does not warn of what an operation would do on a GPU, so names are looked up here. The
+documentation lists `NLLLoss`, which is part of the cross-entropy; only its form for images of labels, `nll_loss2d`,
+raises an error.
 """
 
 import re
@@ -13,28 +14,28 @@ from typing import Literal
 
 from dbviz.audits.recording import Event
 
-__all__ = ["DOCUMENTED", "Documented", "Used", "used"]
+__all__ = ["DOCUMENTED", "Documented", "NondeterministicOperation", "nondeterministic_operations"]
 
 
 @dataclass(frozen=True)
 class Documented:
-    """What the documentation says of an operation."""
+    """The documented behaviour of an operation."""
 
     when: str
-    """Where it is nondeterministic."""
+    """The circumstances under which it is nondeterministic."""
     then: Literal["deterministic", "error"]
-    """What deterministic algorithms make of it."""
+    """What it does under deterministic algorithms."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Used:
-    """An operation that a training used."""
+class NondeterministicOperation:
+    """A nondeterministic operation that a training used."""
 
     operation: str
     where: tuple[str, ...]
     """The modules and passes in which it ran."""
     documented: Documented | None
-    """None: torch did not document it, but said so when it ran."""
+    """None if torch does not document it but warned when it ran."""
 
 
 _CUDA, _BACKWARD = "on CUDA", "differentiated on CUDA"
@@ -75,18 +76,24 @@ DOCUMENTED: dict[str, Documented] = {
 """By the name of the operation in `torch.ops.aten`."""
 
 
-def used(trace: Sequence[Event], warned: Iterable[str] = ()) -> tuple[Used, ...]:
-    """What torch calls nondeterministic among the operations of a trace, and those of which it warned."""
-    places: dict[str, list[str]] = {}
+def nondeterministic_operations(
+    trace: Sequence[Event], warned: Iterable[str] = ()
+) -> tuple[NondeterministicOperation, ...]:
+    """The operations of a trace that torch documents as nondeterministic, and those of which it `warned`."""
+    modules: dict[str, list[str]] = {}
     for event in trace:
         if event.kind == "operation" and _short(event.what) in DOCUMENTED:
-            places.setdefault(event.what, []).append(event.where)
-    known = [
-        Used(operation=name, where=tuple(dict.fromkeys(where)), documented=DOCUMENTED[_short(name)])
-        for name, where in places.items()
+            modules.setdefault(event.what, []).append(event.where)
+    documented = [
+        NondeterministicOperation(
+            operation=name, where=tuple(dict.fromkeys(where)), documented=DOCUMENTED[_short(name)]
+        )
+        for name, where in modules.items()
     ]
-    said = [Used(operation=name, where=(), documented=None) for name in dict.fromkeys(warned)]
-    return (*known, *said)
+    undocumented = [
+        NondeterministicOperation(operation=name, where=(), documented=None) for name in dict.fromkeys(warned)
+    ]
+    return (*documented, *undocumented)
 
 
 def _short(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Settings that may change the bits of a training, and what each needs of the machine."""
+"""Settings that may change the results of a training bitwise, and what each requires of the machine."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from dbviz.core.errors import InputError
 from dbviz.spec import Precision, Setting
 from dbviz.training.device import deterministic_algorithms, evaluation_batch
 
-__all__ = ["SETTINGS", "Settings", "applied", "check_settings", "missing_for", "varied"]
+__all__ = ["SETTINGS", "Settings", "apply_settings", "check_settings", "missing_requirement", "with_changed"]
 
 SETTINGS: dict[Setting, str] = {
     "deterministic": "deterministic algorithms",
@@ -27,25 +27,34 @@ SETTINGS: dict[Setting, str] = {
     "evaluation-batch": "batch size of evaluation",
     "workers": "data workers",
 }
-"""What can be varied, and how it is called in a table."""
+"""The settings that can be varied, with their names in tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a network is trained and evaluated, beside what its recipe says."""
+    """How a network is trained and evaluated, besides its recipe.
+
+    Raises:
+        InputError: `threads` or `evaluation_batch` is below 1.
+
+    Example:
+        >>> settings = Settings(precision="bf16", threads=1)
+        >>> settings.value("bf16", torch.device("cpu"))
+        'bf16'
+    """
 
     deterministic: bool = True
-    """Deterministic algorithms; operations that have none warn."""
+    """Deterministic algorithms; operations that have none emit a warning."""
     cudnn_benchmark: bool = False
     tf32: bool = False
     precision: Precision = "fp32"
     compiled: bool = False
     threads: int | None = None
-    """None: as many as torch has now."""
+    """None is torch's current number."""
     evaluation_batch: int | None = None
-    """Images evaluated at once; None: as many as suit the device."""
+    """Images per evaluation batch; None is the device's default."""
     workers: int = 0
-    """Processes that make the batches, where a loader makes them."""
+    """Worker processes of the data loader, if there is one."""
 
     def __post_init__(self) -> None:
         for name in ("threads", "evaluation_batch"):
@@ -53,7 +62,7 @@ class Settings:
                 raise InputError(f"{name.replace('_', ' ')} is {value}: it must be at least 1")
 
     def value(self, setting: Setting, device: torch.device) -> str:
-        """How a setting stands, in a word."""
+        """The value of a setting, as text."""
         return {
             "deterministic": _on(self.deterministic),
             "cudnn-benchmark": _on(self.cudnn_benchmark),
@@ -66,9 +75,9 @@ class Settings:
         }[setting]
 
 
-def varied(settings: Settings, setting: Setting, device: torch.device) -> Settings:
-    """The settings with one of them changed: switched over, or another number."""
-    now = settings.threads or torch.get_num_threads()
+def with_changed(settings: Settings, setting: Setting, device: torch.device) -> Settings:
+    """The settings with one of them changed: switched on or off, or set to another number."""
+    threads = settings.threads or torch.get_num_threads()
     batch = settings.evaluation_batch or evaluation_batch(device)
     changes: dict[Setting, dict[str, Any]] = {
         "deterministic": {"deterministic": not settings.deterministic},
@@ -76,14 +85,14 @@ def varied(settings: Settings, setting: Setting, device: torch.device) -> Settin
         "tf32": {"tf32": not settings.tf32},
         "bf16": {"precision": "fp32" if settings.precision == "bf16" else "bf16"},
         "compile": {"compiled": not settings.compiled},
-        "threads": {"threads": 2 if now == 1 else 1},
+        "threads": {"threads": 2 if threads == 1 else 1},
         "evaluation-batch": {"evaluation_batch": 1 if batch > 1 else 2},
         "workers": {"workers": 0 if settings.workers else 2},
     }
     return dataclasses.replace(settings, **changes[setting])
 
 
-def missing_for(setting: Setting, device: torch.device) -> str | None:
+def missing_requirement(setting: Setting, device: torch.device) -> str | None:
     """What this machine lacks for a setting, such as `needs CUDA`; None if it has all."""
     if setting in ("cudnn-benchmark", "tf32") and device.type != "cuda":
         return "needs CUDA"
@@ -99,10 +108,10 @@ def missing_for(setting: Setting, device: torch.device) -> str | None:
 
 
 def check_settings(settings: Settings, device: torch.device, *, also: Sequence[Setting] = ()) -> None:
-    """For settings under which a training is asked for, and others asked for by name.
+    """Checks that this machine supports the settings that are on, and those in `also`.
 
     Raises:
-        InputError: this machine lacks something that one of them needs.
+        InputError: it lacks something that one of them needs.
     """
     on: dict[Setting, bool] = {
         "cudnn-benchmark": settings.cudnn_benchmark,
@@ -111,30 +120,30 @@ def check_settings(settings: Settings, device: torch.device, *, also: Sequence[S
         "compile": settings.compiled,
     }
     for setting in SETTINGS:
-        if (on.get(setting) or setting in also) and (missing := missing_for(setting, device)) is not None:
+        if (on.get(setting) or setting in also) and (missing := missing_requirement(setting, device)) is not None:
             raise InputError(f"{SETTINGS[setting]} {missing}, and the device is {device}: leave {setting} out")
     if (settings.threads or 1) > (os.cpu_count() or 1):
-        raise InputError(f"{settings.threads} threads asked for, but there are {os.cpu_count()} cores: take fewer")
+        raise InputError(f"{settings.threads} threads requested, but there are {os.cpu_count()} cores: choose fewer")
 
 
 @contextlib.contextmanager
-def applied(settings: Settings) -> Iterator[None]:
-    """Within the block torch computes under the settings; then all is put back."""
-    kinds: list[Any] = [torch.backends.cudnn.conv, torch.backends.cuda.matmul]  # pyright: ignore[reportAttributeAccessIssue]
-    before, threads = [kind.fp32_precision for kind in kinds], torch.get_num_threads()
-    with deterministic_algorithms(settings.deterministic):  # puts back what is set here too
+def apply_settings(settings: Settings) -> Iterator[None]:
+    """Within the block torch computes under the settings; afterwards all are restored."""
+    backends: list[Any] = [torch.backends.cudnn.conv, torch.backends.cuda.matmul]  # pyright: ignore[reportAttributeAccessIssue]
+    before, threads = [backend.fp32_precision for backend in backends], torch.get_num_threads()
+    with deterministic_algorithms(settings.deterministic):  # restores what is set here too
         torch.use_deterministic_algorithms(settings.deterministic, warn_only=settings.deterministic)
         torch.backends.cudnn.benchmark = settings.cudnn_benchmark
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
         try:
-            for kind in kinds:
-                kind.fp32_precision = "tf32" if settings.tf32 else "ieee"
+            for backend in backends:
+                backend.fp32_precision = "tf32" if settings.tf32 else "ieee"
             torch.set_num_threads(settings.threads or threads)
             yield
         finally:
             torch.set_num_threads(threads)
-            for kind, precision in zip(kinds, before, strict=True):
-                kind.fp32_precision = precision
+            for backend, precision in zip(backends, before, strict=True):
+                backend.fp32_precision = precision
 
 
 def _on(value: bool) -> str:

@@ -1,7 +1,7 @@
-"""Which runs to train to see from which source of randomness their spread comes: a factorial design.
+"""A factorial design of runs that attributes their spread to the sources of randomness.
 
-Every non-empty subset of the streams is varied while the others stay fixed (Jordan 2023; Summers & Dinneen 2021), and
-apart from these one weight of the beginning, or nothing but the kernels.
+Every non-empty subset of the streams is varied while the others are fixed (Jordan 2023; Summers & Dinneen 2021); in
+further cells one initial weight is perturbed, or nothing but nondeterministic kernels varies.
 """
 
 from collections.abc import Sequence
@@ -18,37 +18,45 @@ from dbviz.spec import RunSpec
 __all__ = ["PERTURBATIONS", "SOURCES", "STREAMS", "SourcesDesign", "sources_design"]
 
 STREAMS = ("init", "order", "augment")
-"""Sources that have a stream and a seed of their own."""
+"""Sources with a stream and a seed of their own."""
 PERTURBATIONS = ("nudge", "kernels")
-"""Sources under which all streams stay fixed: one initial weight times 1.001, and kernels that do not repeat."""
+"""Sources under which all streams are fixed: one initial weight times 1.001, and nondeterministic kernels."""
 SOURCES = (*STREAMS, *PERTURBATIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourcesDesign:
-    """The cells of a design: which sources vary, and the runs under which they do."""
+    """The cells of a factorial design: subsets of the sources, each with runs in which only these vary.
+
+    Example:
+        >>> from dbviz.spec import Recipe
+        >>> base = RunSpec(dataset="cifar10", arch="vit", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> design = sources_design(base, ["init", "order"], runs=2)
+        >>> design.positions["order",].tolist()  # the base run is the first of every cell
+        [0, 2]
+    """
 
     cells: dict[Cell, tuple[RunSpec, ...]]
 
     @property
     def specs(self) -> list[RunSpec]:
-        """Every different run once; the base run is in each cell."""
+        """All runs without duplicates; cells share the base run."""
         return list(dict.fromkeys(spec for runs in self.cells.values() for spec in runs))
 
     @property
     def positions(self) -> dict[Cell, Int64[np.ndarray, " run"]]:
-        """Where the runs of each cell stand among the `specs`."""
-        place = {spec: number for number, spec in enumerate(self.specs)}
-        return {cell: np.array([place[spec] for spec in runs]) for cell, runs in self.cells.items()}
+        """The indices of each cell's runs in `specs`."""
+        position = {spec: number for number, spec in enumerate(self.specs)}
+        return {cell: np.array([position[spec] for spec in runs]) for cell, runs in self.cells.items()}
 
 
 def sources_design(base: RunSpec, sources: Sequence[str] = SOURCES, *, runs: int = 5) -> SourcesDesign:
-    """The cells of `base` under the `sources`, of `runs` runs each.
+    """A cell of `runs` runs for every non-empty subset of the streams among `sources`, and for each perturbation.
 
-    What does not vary in a cell stands at the seed of `base`; what varies has that seed and those behind it.
+    Streams that are fixed in a cell have the seed of `base`; those that vary have that seed and the ones after it.
 
     Raises:
-        InputError: a source is unknown, given twice, or has no part in this training; or fewer than two runs.
+        InputError: a source is unknown, repeated or does not affect this training, or there are fewer than two runs.
 
     Example:
         >>> from dbviz.spec import Recipe
@@ -78,7 +86,7 @@ def _check(base: RunSpec, sources: Sequence[str], runs: int) -> None:
         raise InputError(f"{runs} run of each cell has no spread: give at least two (--runs)")
     if base.recipe.optimizer == "least-squares" and set(sources) - {"init"}:
         raise InputError(
-            f"{base.arch} is fitted in closed form, where nothing but init has a part: "
+            f"{base.arch} is fitted in closed form, which only init affects: "
             "give --sources init, or an architecture that is trained step by step"
         )
 
@@ -88,7 +96,7 @@ def _varied(base: RunSpec, cell: Cell, k: int) -> RunSpec:
 
 
 def _nudged(base: RunSpec, k: int) -> RunSpec:
-    """The base run, then the same with one weight nudged, another each time."""
+    """The base run for k = 0, then with one initial weight perturbed, another one for each k."""
     return replace(base, seeds=replace(base.seeds, nudge=k - 1)) if k else base
 
 

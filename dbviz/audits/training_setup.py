@@ -1,4 +1,4 @@
-"""What a determinism audit trains, and a few of its steps under given settings."""
+"""The training that a determinism audit repeats, and a few of its steps under given settings."""
 
 import itertools
 import warnings
@@ -12,9 +12,9 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from dbviz.audits.recording import Event, Recorder
-from dbviz.audits.settings import Settings, applied
+from dbviz.audits.settings import Settings, apply_settings
 from dbviz.core.errors import InputError
-from dbviz.core.seeding import generators_at
+from dbviz.core.seeding import globally_seeded
 from dbviz.core.streams import numpy_stream
 from dbviz.data import Batches, DeviceBatches, Images
 from dbviz.models import build
@@ -25,36 +25,40 @@ from dbviz.training.loop import training_step
 from dbviz.training.objectives import Objective, make_objective, plain_objective
 from dbviz.training.optimizers import learning_rate, make_optimizer
 
-__all__ = ["Outcome", "Source", "TrainingSetup", "logits_of", "train_steps", "training_setup_of"]
+__all__ = ["Source", "TrainedSteps", "TrainingSetup", "evaluate_logits", "train_steps", "training_setup_of"]
 
 Batch = tuple[Tensor, Tensor]
 Source = Batches | Iterable[Batch]
-_SAID_BY_TORCH = "does not have a deterministic implementation"
+_TORCH_WARNING = "does not have a deterministic implementation"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetup:
-    """A training to be repeated."""
+    """A training that can be repeated.
+
+    Raises:
+        InputError: `steps` is below 1, or the network is fitted in closed form.
+    """
 
     make_model: Callable[[], nn.Module]
-    """The network before its first step; called anew for each training."""
+    """Makes the network before its first step; called once for each training."""
     make_batches: Callable[[], Source]
-    """What it is trained on: `Batches`, a DataLoader, or anything that gives (images, labels)."""
+    """Makes the training data: `Batches`, a DataLoader, or any iterable of (images, labels)."""
     images: Tensor
-    """What it is then asked about, (n, c, h, w)."""
+    """The images that the trained network is evaluated on, (n, c, h, w)."""
     recipe: Recipe
     objective: Objective | None = None
-    """What is minimised; None: the cross-entropy of the images as they come."""
+    """The objective; None is the cross-entropy of the unchanged images."""
     steps: int
-    of_steps: int | None = None
-    """Over how many steps the recipe's learning rate is scheduled; None: over `steps`."""
+    schedule_steps: int | None = None
+    """The number of steps of the recipe's learning-rate schedule; None is `steps`."""
     device: torch.device
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise InputError(f"steps is {self.steps}: an audit trains at least 1")
         if self.recipe.optimizer == "least-squares":
-            raise InputError("a network that is solved in closed form takes no steps: audit one that is trained")
+            raise InputError("a network that is fitted in closed form takes no steps: audit one that is trained")
 
 
 def training_setup_of(
@@ -63,13 +67,14 @@ def training_setup_of(
     device: torch.device,
     *,
     steps: int,
-    shown: int,
+    test_images: int,
     teacher: nn.Module | None = None,
 ) -> TrainingSetup:
     """The first steps of a run, as `dbviz.fit` takes them.
 
     Args:
-        shown: how many test images the networks are then asked about.
+        test_images: the number of test images that the trained network is evaluated on.
+        teacher: the network to be distilled, where the recipe distils one.
 
     Raises:
         InputError: `steps` is below 1, or there are fewer images.
@@ -81,66 +86,66 @@ def training_setup_of(
             spec.arch, len(images.class_names), spec.width, spec.seeds.init, image_shape=images.image_shape
         ),
         make_batches=lambda: DeviceBatches.of(few, recipe, spec.seeds, device),
-        images=images.test.normalized(np.arange(len(images.test.first(shown)))),
+        images=images.test.normalized(np.arange(len(images.test.first(test_images)))),
         recipe=recipe,
         objective=make_objective(recipe, images.train, teacher),
         steps=steps,
-        of_steps=recipe.epochs * -(-len(train) // recipe.batch_size),
+        schedule_steps=recipe.epochs * -(-len(train) // recipe.batch_size),
         device=device,
     )
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """A few steps."""
+class TrainedSteps:
+    """A network after a few training steps, with the trace of these."""
 
     model: nn.Module
     trace: list[Event]
     logits: Float32[Tensor, "n k"]
-    """For the subject's images, in plain fp32, on the CPU."""
+    """Of the setup's images, computed in plain fp32, on the CPU."""
     warned: tuple[str, ...]
-    """Operations of which torch said, while it ran them, that they have no deterministic form."""
+    """Operations of which torch warned, when it ran them, that they have no deterministic implementation."""
 
 
-def train_steps(subject: TrainingSetup, settings: Settings, *, operations: bool = False) -> Outcome:
-    """Trains the subject from its beginning, every global generator at the same place whenever this is called.
+def train_steps(setup: TrainingSetup, settings: Settings, *, operations: bool = False) -> TrainedSteps:
+    """Trains the setup from its start, with every global generator in the same state at each call.
 
     Args:
-        operations: note operations too; a network that is compiled runs without.
+        operations: record operations too; not available for a compiled network.
     """
-    said: list[str] = []
-    with applied(settings), generators_at(0, "audit"), _collected(said):
-        model = subject.make_model().to(subject.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    warned: list[str] = []
+    with apply_settings(settings), globally_seeded(0, "audit"), _collect_torch_warnings(warned):
+        model = setup.make_model().to(setup.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         recorder = Recorder(model, operations=operations and not settings.compiled)
         forward: Any = torch.compile(model) if settings.compiled else model
         _record_state(recorder, "initial ")
         with recorder.watching():
-            _train(forward, subject, settings, recorder)
-        logits = logits_of(model, subject, settings)
-    return Outcome(model, recorder.events, logits, tuple(said))
+            _train(forward, setup, settings, recorder)
+        logits = evaluate_logits(model, setup, settings)
+    return TrainedSteps(model, recorder.events, logits, tuple(warned))
 
 
-def logits_of(model: nn.Module, subject: TrainingSetup, settings: Settings) -> Float32[Tensor, "n k"]:
-    """What the model says of the subject's images in plain fp32, so many at once as the settings say."""
-    size = settings.evaluation_batch or evaluation_batch(subject.device)
+def evaluate_logits(model: nn.Module, setup: TrainingSetup, settings: Settings) -> Float32[Tensor, "n k"]:
+    """The logits of the setup's images in plain fp32, evaluated in batches of the size in the settings."""
+    size = settings.evaluation_batch or evaluation_batch(setup.device)
     with eval_mode(model):
-        shown = (part.to(subject.device, memory_format=torch.channels_last) for part in subject.images.split(size))
-        return torch.cat([model(part).float() for part in shown]).cpu()
+        batches = (batch.to(setup.device, memory_format=torch.channels_last) for batch in setup.images.split(size))
+        return torch.cat([model(batch).float() for batch in batches]).cpu()
 
 
-def _train(model: nn.Module, subject: TrainingSetup, settings: Settings, recorder: Recorder) -> None:
-    recipe = replace(subject.recipe, precision=settings.precision, deterministic=settings.deterministic)
-    optimizer, objective = make_optimizer(model, recipe), subject.objective or plain_objective(recipe)
-    rng, total = numpy_stream(0, "audit", "mode"), subject.of_steps or subject.steps
+def _train(model: nn.Module, setup: TrainingSetup, settings: Settings, recorder: Recorder) -> None:
+    recipe = replace(setup.recipe, precision=settings.precision, deterministic=settings.deterministic)
+    optimizer, objective = make_optimizer(model, recipe), setup.objective or plain_objective(recipe)
+    rng, total = numpy_stream(0, "audit", "mode"), setup.schedule_steps or setup.steps
 
-    def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
+    def recorded_loss(logits: Tensor, targets: Tensor) -> Tensor:
         loss = objective.loss(logits, targets)
         recorder.record("loss", loss)
         return loss
 
     model.train()
-    batches = _batches(subject)
-    for step in range(1, subject.steps + 1):
+    batches = _batches(setup)
+    for step in range(1, setup.steps + 1):
         recorder.begin_step(step)
         images, labels = next(batches)
         recorder.record("input images", images)
@@ -148,41 +153,41 @@ def _train(model: nn.Module, subject: TrainingSetup, settings: Settings, recorde
         recorder.begin_loss()
         images, targets = objective.prepare(model, images, labels, rng)
         rate = learning_rate(recipe, min(step - 1, total), total)
-        training_step(model, optimizer, loss_of, images, targets, recipe, rate)
+        training_step(model, optimizer, recorded_loss, images, targets, recipe, rate)
         _record_state(recorder)
 
 
-def _batches(subject: TrainingSetup) -> Iterator[Batch]:
-    """The first batches, on the device; pass after pass over them where one is too short."""
-    source = subject.make_batches()
-    made = 0
-    for number in itertools.count():
-        before = made
-        batches = source.epoch(number) if isinstance(source, Batches) else iter(source)
-        for images, labels in itertools.islice(batches, subject.steps - made):
-            made += 1
-            images = images.to(subject.device, memory_format=torch.channels_last)
-            yield images, labels.to(subject.device)
-        if made == subject.steps:
+def _batches(setup: TrainingSetup) -> Iterator[Batch]:
+    """The first batches, on the device; several passes where one has fewer batches than there are steps."""
+    source = setup.make_batches()
+    count = 0
+    for epoch in itertools.count():
+        before = count
+        batches = source.epoch(epoch) if isinstance(source, Batches) else iter(source)
+        for images, labels in itertools.islice(batches, setup.steps - count):
+            count += 1
+            images = images.to(setup.device, memory_format=torch.channels_last)
+            yield images, labels.to(setup.device)
+        if count == setup.steps:
             return
-        if made == before:
-            raise InputError(f"there are only {made} batches for {subject.steps} steps: give more, or fewer --steps")
+        if count == before:
+            raise InputError(f"there are only {count} batches for {setup.steps} steps: give more, or fewer --steps")
 
 
-def _record_state(recorder: Recorder, when: str = "") -> None:
+def _record_state(recorder: Recorder, prefix: str = "") -> None:
     for name, parameter in recorder.model.named_parameters():
-        recorder.record(f"{when}weight {name}", parameter)
+        recorder.record(f"{prefix}weight {name}", parameter)
     for name, buffer in recorder.model.named_buffers():
-        recorder.record(f"{when}buffer {name}", buffer)
+        recorder.record(f"{prefix}buffer {name}", buffer)
 
 
-class _collected(warnings.catch_warnings):
-    """Within the block torch's warnings about operations without a deterministic form are collected; others are given
-    on behind it."""
+class _collect_torch_warnings(warnings.catch_warnings):
+    """Within the block, the operations of torch's warnings that they have no deterministic implementation are appended
+    to `operations`; other warnings are issued again after the block."""
 
-    def __init__(self, said: list[str]) -> None:
+    def __init__(self, operations: list[str]) -> None:
         super().__init__(record=True)
-        self.said = said
+        self.operations = operations
 
     def __enter__(self) -> Any:
         self.caught = super().__enter__()
@@ -191,9 +196,9 @@ class _collected(warnings.catch_warnings):
 
     def __exit__(self, *exception: Any) -> None:
         super().__exit__(*exception)
-        for each in self.caught or ():
-            text = str(each.message)
-            if _SAID_BY_TORCH in text:
-                self.said.append(text.split()[0])
+        for warning in self.caught or ():
+            text = str(warning.message)
+            if _TORCH_WARNING in text:
+                self.operations.append(text.split()[0])
             else:
-                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -1,6 +1,9 @@
-"""How fast this machine samples, trains and scores: against the usual way, and against the bare forward pass."""
+"""Benchmarks: how fast this machine samples, trains and scores, between a baseline and an upper bound.
 
-from dbviz.benchmarks.measuring import Benchmark, Growth, Measured
+The baseline does the same work as published code does it; the upper bound is the bare forward pass or training step.
+"""
+
+from dbviz.benchmarks.measuring import Benchmark, Growth, Timing
 from dbviz.benchmarks.sampling import benchmark_sampling
 from dbviz.benchmarks.scores import benchmark_scores
 from dbviz.benchmarks.seeds import benchmark_seeds
@@ -9,7 +12,7 @@ from dbviz.benchmarks.training import benchmark_training
 __all__ = [
     "Benchmark",
     "Growth",
-    "Measured",
+    "Timing",
     "benchmark_sampling",
     "benchmark_scores",
     "benchmark_seeds",

@@ -1,6 +1,6 @@
-"""The usual way, as published code does it: a Dataset of single points or images, worker processes, fp32, eager.
+"""The baselines, as published code does it: a Dataset of single points or images, worker processes, fp32, eager.
 
-Nothing here is slower than it must be: workers are as many as commonly used, images leave the device a batch at a time.
+They are not slowed down on purpose: two worker processes as is common, and logits leave the device a batch at a time.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _BATCH, _WORKERS = 256, 2
 
 
 class PointByPoint(Dataset):
-    """One point of a plane at a time, computed on the CPU when it is asked for."""
+    """The points of a plane as images, each computed on the CPU when it is indexed."""
 
     def __init__(self, plane: Plane, resolution: int, padding: float) -> None:
         self.plane = plane
@@ -39,7 +39,7 @@ class PointByPoint(Dataset):
 def baseline_labels(
     model: nn.Module, planes: Sequence[Plane], resolution: int, padding: float, points: int, device: torch.device
 ) -> list[int]:
-    """The labels of the first `points` points of each plane."""
+    """The labels of the first `points` points of each plane, row by row."""
     labels: list[int] = []
     with torch.no_grad():
         for plane in planes:
@@ -77,7 +77,7 @@ class AugmentedImages(Dataset):
 
 
 def baseline_training(model: nn.Module, images: ImageSet, recipe: Recipe, device: torch.device) -> int:
-    """One epoch of SGD in fp32, the loss written down after each step; the number of images."""
+    """Trains one epoch by SGD in fp32, reading the loss after each step; returns the number of images."""
     optimizer = torch.optim.SGD(
         model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )

@@ -1,4 +1,4 @@
-"""How benchmarks measure: results, clocks, peak memory, and the upper bound set by the bare network."""
+"""How benchmarks measure: results, clocks, peak memory, and the upper bound set by the bare forward pass."""
 
 import math
 import resource
@@ -18,7 +18,7 @@ from dbviz.training.evaluation import eval_mode
 __all__ = [
     "Benchmark",
     "Growth",
-    "Measured",
+    "Timing",
     "bare_forward",
     "memory_growth",
     "seconds_of",
@@ -27,12 +27,17 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One way of doing a benchmark's work."""
+class Timing:
+    """The time that one method takes for a benchmark's work.
 
-    way: str
+    Example:
+        >>> Timing(method="dbviz.sample", amount=2500, seconds=0.5).rate
+        5000.0
+    """
+
+    method: str
     amount: int
-    """How much of the benchmark's unit was done."""
+    """How much work was done, in the unit of the benchmark."""
     seconds: float
 
     @property
@@ -43,55 +48,80 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:
-    """How the time grows with one of its causes."""
+    """How the time grows with one variable.
 
-    over: str
+    Example:
+        >>> round(Growth(variable="width", values=(2, 4, 8), seconds=(1.0, 3.0, 16.0)).exponent, 6)
+        2.0
+    """
+
+    variable: str
     values: tuple[int, ...]
     seconds: tuple[float, ...]
 
     @property
-    def power(self) -> float:
-        """The exponent p of seconds ~ value^p between the first and the last value."""
-        ends = [math.log(each[-1] / each[0]) for each in (self.seconds, self.values)]
-        return ends[0] / ends[1]
+    def exponent(self) -> float:
+        """The p of seconds ~ value^p between the first and the last value."""
+        return math.log(self.seconds[-1] / self.seconds[0]) / math.log(self.values[-1] / self.values[0])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """Several ways of doing the same, the usual one first and the bare forward pass last."""
+    """Several methods of doing the same work.
+
+    Example:
+        >>> timings = tuple(
+        ...     Timing(method=method, amount=100, seconds=seconds)
+        ...     for method, seconds in [("baseline", 4.0), ("dbviz.sample", 1.0), ("bare forward pass", 0.8)]
+        ... )
+        >>> benchmark = Benchmark(title="Sampling", unit="points", timings=timings)
+        >>> benchmark.timings[1].rate / benchmark.baseline.rate, benchmark.timings[1].rate / benchmark.upper_bound.rate
+        (4.0, 0.8)
+    """
 
     title: str
     unit: str
-    measured: tuple[Measured, ...]
+    timings: tuple[Timing, ...]
+    """The baseline first and the upper bound last."""
     growth: tuple[Growth, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
-    """Other figures, by what they are."""
+    """Further results, by their descriptions."""
+
+    @property
+    def baseline(self) -> Timing:
+        """The work as published code does it; several seeds one after the other."""
+        return self.timings[0]
+
+    @property
+    def upper_bound(self) -> Timing:
+        """The bare forward pass or training step, with nothing around it."""
+        return self.timings[-1]
 
 
 def seconds_of(work: Callable[[], Any], device: torch.device) -> float:
-    """How long the work takes once, the device's share included."""
-    _wait(device)
+    """The time of one call, until the device has finished too."""
+    _synchronize(device)
     began = time.perf_counter()
     work()
-    _wait(device)
+    _synchronize(device)
     return time.perf_counter() - began
 
 
 def steady_seconds(work: Callable[[], Any], device: torch.device, *, repeats: int = 5) -> float:
-    """The shortest of several times, after one that makes everything ready: what the work takes undisturbed."""
+    """The shortest time of `repeats` calls after one warm-up call."""
     work()
     return min(seconds_of(work, device) for _ in range(repeats))
 
 
-def _wait(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def memory_growth(work: Callable[[], Any], device: torch.device) -> float:
-    """MiB that the work adds to what is in use before it: on CUDA of the device's memory, else of the process's peak.
+    """MiB that the work adds to the memory in use: on CUDA of the device's memory, else of the process's peak.
 
-    The peak of a process never falls, so on a CPU only what exceeds everything before is seen: ask early.
+    The peak of a process never falls, so on a CPU only what exceeds every earlier peak is measured: call this first.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -108,18 +138,16 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def bare_forward(
-    model: nn.Module, image_shape: tuple[int, int, int], device: torch.device, *, compile: bool
-) -> Measured:
-    """The fastest of the network's forms on one batch, without anything done to its logits."""
+def bare_forward(model: nn.Module, image_shape: tuple[int, int, int], device: torch.device, *, compile: bool) -> Timing:
+    """The upper bound of sampling: the fastest form of the network on one batch, its logits unused."""
     batch = torch.randn(evaluation_batch(device), *image_shape, device=device)
     batch = batch.contiguous(memory_format=torch.channels_last)
     with eval_mode(model):
-        ways = {"plain": model, **dict(forms(model, device, bf16=True))}
-        seconds = {how: steady_seconds(lambda f=f: f(batch), device) for how, f in ways.items()}
-        best = min(seconds, key=lambda how: seconds[how])
+        forwards = {"plain": model, **dict(forms(model, device, bf16=True))}
+        seconds = {form: steady_seconds(lambda f=f: f(batch), device) for form, f in forwards.items()}
+        best = min(seconds, key=lambda form: seconds[form])
         if compile and best != "plain":
-            forward = compiled(ways[best], device)
+            forward = compiled(forwards[best], device)
             seconds[f"{best}, compiled"] = steady_seconds(lambda: forward(batch), device)
-    best = min(seconds, key=lambda how: seconds[how])
-    return Measured(way=f"bare forward pass ({best})", amount=len(batch), seconds=seconds[best])
+    best = min(seconds, key=lambda form: seconds[form])
+    return Timing(method=f"upper bound: bare forward pass ({best})", amount=len(batch), seconds=seconds[best])

@@ -1,4 +1,4 @@
-"""How fast networks are scored: from the networks to the numbers."""
+"""How fast networks are scored: from networks to reproducibility and fragmentation."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import torch
 import xarray as xr
 
 from dbviz.benchmarks.baseline import baseline_labels
-from dbviz.benchmarks.measuring import Benchmark, Growth, Measured, bare_forward, seconds_of
+from dbviz.benchmarks.measuring import Benchmark, Growth, Timing, bare_forward, seconds_of
 from dbviz.label_maps import sample
 from dbviz.planes import PlaneSet
 from dbviz.runs import Run
@@ -21,27 +21,38 @@ _RESOLUTION, _PADDING = 50, 0.1
 def benchmark_scores(
     runs: Sequence[Run], planes: PlaneSet, device: torch.device, *, baseline_points: int = 2500, compile: bool = False
 ) -> Benchmark:
-    """Points per second from runs to reproducibility and fragmentation, on scoring grids of 50 x 50 points."""
+    """Points per second from runs to reproducibility and fragmentation, on scoring grids of 50 x 50 points.
+
+    Args:
+        baseline_points: the number of points of one plane on which the baseline is timed.
+        compile: the upper bound may be the compiled network's.
+
+    Example:
+        >>> import dbviz
+        >>> runs = dbviz.fit("resnet18", dataset="cifar10", seeds=[0, 1], preset="quick")  # doctest: +SKIP
+        >>> planes = dbviz.draw_planes(dbviz.load_images("cifar10").test, 8)  # doctest: +SKIP
+        >>> benchmark = benchmark_scores(runs, planes, torch.device("cpu"))  # doctest: +SKIP
+    """
     networks = {run.spec.name: run.model(device) for run in runs}
     first = networks[runs[0].spec.name]
     points = min(baseline_points, _RESOLUTION**2)
-    usual = seconds_of(lambda: baseline_labels(first, planes[:1], _RESOLUTION, _PADDING, points, device), device)
-    found: list[xr.Dataset] = []
-    sampling = seconds_of(lambda: found.append(sample(networks, planes, device=str(device))), device)
-    (maps,) = found
+    baseline = seconds_of(lambda: baseline_labels(first, planes[:1], _RESOLUTION, _PADDING, points, device), device)
+    sampled: list[xr.Dataset] = []
+    sampling = seconds_of(lambda: sampled.append(sample(networks, planes, device=str(device))), device)
+    (maps,) = sampled
     scoring = seconds_of(lambda: _scores(maps), device)
     shape = planes[0].origin.shape
     return Benchmark(
         title=f"Scoring {len(runs)} networks ({runs[0].spec.arch}, width {runs[0].spec.width}) on {len(planes)} planes",
         unit="points",
-        measured=(
-            Measured(way="usual: Dataset of points, DataLoader, fp32 (labels alone)", amount=points, seconds=usual),
-            Measured(way="dbviz.sample and the scores", amount=maps.labels.size, seconds=sampling + scoring),
-            Measured(way="the scores alone, from label maps", amount=maps.labels.size, seconds=scoring),
+        timings=(
+            Timing(method="baseline: Dataset of points, DataLoader, fp32 (no scores)", amount=points, seconds=baseline),
+            Timing(method="dbviz.sample and the scores", amount=maps.labels.size, seconds=sampling + scoring),
+            Timing(method="the scores alone, from label maps", amount=maps.labels.size, seconds=scoring),
             bare_forward(first, (shape[0], shape[1], shape[2]), device, compile=compile),
         ),
         growth=_growth(),
-        notes={"share evaluated again in plain fp32": float(maps.reevaluated.sum() / maps.evaluated.sum())},
+        notes={"fraction of points re-evaluated in plain fp32": float(maps.reevaluated.sum() / maps.evaluated.sum())},
     )
 
 
@@ -57,8 +68,8 @@ def _growth() -> tuple[Growth, ...]:
     over_planes = [seconds_of(lambda n=n: _scores(_random_maps(4, n)), cpu) for n in planes]
     over_models = [seconds_of(lambda n=n: _scores(_random_maps(n, 100)), cpu) for n in models]
     return (
-        Growth(over="planes, scores alone", values=planes, seconds=tuple(over_planes)),
-        Growth(over="models, scores alone", values=models, seconds=tuple(over_models)),
+        Growth(variable="planes, scores alone", values=planes, seconds=tuple(over_planes)),
+        Growth(variable="models, scores alone", values=models, seconds=tuple(over_models)),
     )
 
 

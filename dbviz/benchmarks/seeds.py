@@ -1,4 +1,4 @@
-"""How fast many small networks train: one after the other, or in processes side by side."""
+"""How fast many small networks train: one after the other, or in parallel processes."""
 
 import dataclasses
 import os
@@ -8,55 +8,67 @@ from pathlib import Path
 
 import torch
 
-from dbviz.benchmarks.measuring import Benchmark, Measured, seconds_of
+from dbviz.benchmarks.measuring import Benchmark, Timing, seconds_of
 from dbviz.benchmarks.training import bare_step
 from dbviz.core.errors import RunsFailed
 from dbviz.data import Images
-from dbviz.executors import Executor, InProcess, Pool, run_tasks
+from dbviz.executors import Executor, Failed, InProcess, Pool, run_tasks
 from dbviz.runs.store import find
 from dbviz.runs.task import Training
 from dbviz.spec import RunSpec
 
 __all__ = ["benchmark_seeds"]
 
-_TESTED = 128
-"""Test images evaluated after each epoch: few, since it is training that is timed."""
+_TEST_IMAGES = 128
+"""Evaluated after each epoch: few, since training is timed."""
+_IN_TURN, _ONE_PROCESS, _PARALLEL = "baseline: one after the other", "in one other process", "in parallel processes"
 
 
 def benchmark_seeds(
     specs: Sequence[RunSpec], images: Images, device: torch.device, *, train_size: int, processes: int | None = None
 ) -> Benchmark:
-    """Images per second over all of `specs`, trained whole and stored, processes started and all.
+    """Images per second over all of `specs`: complete trainings, with starting the processes and storing the runs.
 
     Args:
         train_size: images in an epoch.
-        processes: how many side by side; by default one a core.
+        processes: the number of parallel processes; by default one per core.
 
     Raises:
-        RunsFailed: a run failed, or two ways gave other weights than each of them alone.
+        RunsFailed: a run failed, or the weights of one process and of parallel ones are not bitwise identical.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> from dbviz.runs.specs import make_specs
+        >>> cpu, images = torch.device("cpu"), Images(train=shapes(256, split="train"), test=shapes(64, split="test"))
+        >>> common = {"images": images, "preset": "quick", "device": cpu, "train_size": 256}
+        >>> specs = make_specs(["mlp"], seeds=range(2), epochs=1, **common)
+        >>> benchmark = benchmark_seeds(specs, images, cpu, train_size=256, processes=2)  # doctest: +SKIP
+        >>> {timing.method: timing.rate for timing in benchmark.timings}  # doctest: +SKIP
     """
-    few = Images(train=images.train.first(train_size), test=images.test.first(_TESTED))
+    test = images.test.first(min(len(images.test), _TEST_IMAGES))
+    few = Images(train=images.train.first(train_size), test=test)
     runs = [dataclasses.replace(spec, dataset=few.name, train_size=None) for spec in specs]
-    ways: dict[str, Executor] = {
-        "one after the other": InProcess(),
-        "in one other process": Pool(processes=1),
-        "in processes side by side": Pool(processes=processes or os.cpu_count() or 1),
+    executors: dict[str, Executor] = {
+        _IN_TURN: InProcess(),
+        _ONE_PROCESS: Pool(processes=1),
+        _PARALLEL: Pool(processes=processes or os.cpu_count() or 1),
     }
-    with tempfile.TemporaryDirectory() as place:
-        homes = {way: Path(place) / str(number) for number, way in enumerate(ways)}
-        seconds = {way: _seconds(runs, few, device, homes[way], executor) for way, executor in ways.items()}
-        alone, beside = (_weights(runs, homes[way]) for way in ("in one other process", "in processes side by side"))
-    if alone != beside:
-        raise RunsFailed("networks trained side by side have other weights than one after the other, thread for thread")
+    with tempfile.TemporaryDirectory() as directory:
+        homes = {method: Path(directory) / str(number) for number, method in enumerate(executors)}
+        seconds = {
+            method: _seconds(runs, few, device, homes[method], executor) for method, executor in executors.items()
+        }
+        if _weights(runs, homes[_ONE_PROCESS]) != _weights(runs, homes[_PARALLEL]):
+            raise RunsFailed("networks trained in parallel processes have other weights than in a single process")
     amount = sum(len(few.train) * spec.recipe.epochs for spec in runs)
-    measured = [Measured(way=way, amount=amount, seconds=taken) for way, taken in seconds.items()]
+    timings = [Timing(method=method, amount=amount, seconds=taken) for method, taken in seconds.items()]
     return Benchmark(
         title=f"{len(runs)} seeds of {runs[0].arch}, width {runs[0].width}, {runs[0].recipe.epochs} epochs",
         unit="images",
-        measured=(*measured, bare_step(runs[0], few, device)),
+        timings=(*timings, bare_step(runs[0], few, device)),
         notes={
-            "processes": ways["in processes side by side"].concurrency,
-            "weights side by side": "the same bits as alone in a process of one thread",
+            "processes": executors[_PARALLEL].concurrency,
+            "weights of parallel processes": "bitwise identical to those of a single process of one thread",
             "precision": runs[0].recipe.precision,
         },
     )
@@ -64,14 +76,14 @@ def benchmark_seeds(
 
 def _seconds(specs: Sequence[RunSpec], images: Images, device: torch.device, home: Path, executor: Executor) -> float:
     task = Training(dataset=images.name, images=images, home=home, device=str(device))
-    failed = []
-    taken = seconds_of(
-        lambda: failed.extend(run_tasks(dict.fromkeys(specs, 1.0), task, executor, progress=False)), device
-    )
+    failed: list[Failed] = []
+    cost = dict.fromkeys(specs, 1.0)
+    seconds = seconds_of(lambda: failed.extend(run_tasks(cost, task, executor, progress=False)), device)
     if failed:
         raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")
-    return taken
+    return seconds
 
 
 def _weights(specs: Sequence[RunSpec], home: Path) -> list[str]:
+    """The digests of the trained weights."""
     return [run.fingerprint for spec in specs if (run := find(spec, home)) is not None]

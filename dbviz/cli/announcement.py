@@ -1,59 +1,58 @@
 """The first line of a command that trains: what will be done, on which device, and for how long."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 
+from dbviz.cli.job import Job
 from dbviz.core.terminal import duration, say
-from dbviz.data import Images
-from dbviz.executors import Executor
+from dbviz.executors import Executor, InProcess
 from dbviz.runs.fitting import estimate_seconds, unfinished
 from dbviz.spec import RunSpec
 
-__all__ = ["announce"]
+__all__ = ["announce", "total_seconds"]
 
 
-def announce(
-    specs: Sequence[RunSpec],
-    images: Images,
-    device: torch.device,
-    home: Path,
-    preset: str,
-    executor: Executor | None = None,
-) -> dict[RunSpec, float]:
-    """Says what is going to be trained; the estimated seconds of each run that the store has not got.
+def announce(job: Job, specs: Sequence[RunSpec], executor: Executor | None = None) -> dict[RunSpec, float]:
+    """Prints what is going to be trained; returns the estimated seconds of each run that is not in the store.
 
     Args:
-        executor: what trains them; by default they are trained here, one after another.
+        executor: what trains them; by default they are trained in this process, one after another.
     """
-    missing = unfinished(specs, home)
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    where = where if executor is None else f"{device.type.upper()}, {executor}"
-    how = f"preset {preset}, {specs[0].recipe.precision}, on {where}"
+    missing = unfinished(specs, job.home)
     plural = "network" if len(specs) == 1 else "networks"
-    what = f"{len(specs)} {plural} ({', '.join(_described(specs))}), {how}"
+    how = f"preset {job.preset}, {specs[0].recipe.precision}, on {_where(job.device, executor)}"
+    what = f"{len(specs)} {plural} ({', '.join(_descriptions(specs))}), {how}"
     if not missing:
-        say(f"{images.name}: {what}: all trained already, in {home}.")
+        say(f"{job.images.name}: {what}: all trained already, in {job.home}.")
         return {}
-    seconds = estimate_seconds(missing, images, device)
+    seconds = estimate_seconds(missing, job.images, job.device)
     ready = f"{len(specs) - len(missing)} ready, " if len(missing) < len(specs) else ""
-    say(f"{images.name}: {what}: {ready}{len(missing)} to train, about {duration(_total(seconds, executor))}.")
+    total = duration(total_seconds(seconds, executor or InProcess()))
+    say(f"{job.images.name}: {what}: {ready}{len(missing)} to train, about {total}.")
     return seconds
 
 
-def _total(seconds: Mapping[RunSpec, float], executor: Executor | None) -> float:
-    """Until all are done where several are done at once: at most an equal share, and behind it the longest of them."""
-    concurrency = 1 if executor is None else min(executor.concurrency, len(seconds))
-    return sum(seconds.values()) / concurrency + max(seconds.values()) * (1 - 1 / concurrency)
+def total_seconds(seconds: Mapping[RunSpec, float], executor: Executor) -> float:
+    """Until all runs are done: an equal share for each process, and at worst the longest run started last."""
+    processes = min(executor.concurrency, len(seconds))
+    return sum(seconds.values()) / processes + max(seconds.values()) * (1 - 1 / processes)
 
 
-def _described(specs: Sequence[RunSpec]) -> list[str]:
+def _where(device: torch.device, executor: Executor | None) -> str:
+    if executor is not None:
+        return f"{device.type.upper()}, {executor}"
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def _descriptions(specs: Sequence[RunSpec]) -> list[str]:
     """`resnet18 of width 16, 5 epochs of 20,000 images`, once for runs that differ in their seeds alone."""
-    found = []
+    descriptions = []
     for spec in specs:
         width = f" of width {spec.width}" if spec.width is not None else ""
         size = f"{spec.train_size:,}" if spec.train_size is not None else "all"
         head = f", a new head on {spec.pretrained[:6]}" if spec.pretrained is not None else ""
-        found.append(f"{spec.arch}{width}{head}, {spec.recipe.epochs} epochs of {size} images")
-    return list(dict.fromkeys(found))
+        descriptions.append(f"{spec.arch}{width}{head}, {spec.recipe.epochs} epochs of {size} images")
+    return list(dict.fromkeys(descriptions))

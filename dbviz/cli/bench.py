@@ -1,111 +1,145 @@
-"""The command `bench`: how fast this machine samples, trains and scores, against the usual way and the bare net."""
+"""The command `bench`: how fast this machine samples, trains and scores, against a baseline and the bare network."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from dbviz.cli.console import run_command
-from dbviz.cli.options import TrainingOptions
+from dbviz.cli.options import (
+    DataOptions,
+    MachineOptions,
+    NetworkOptions,
+    OutputOptions,
+    RecipeOptions,
+    StreamOptions,
+)
 from dbviz.core.errors import InputError
 from dbviz.core.paths import file_name, output_directory
 from dbviz.core.terminal import print_table, say, say_written
 
 if TYPE_CHECKING:
     from dbviz.benchmarks import Benchmark
+    from dbviz.cli.job import Job
 
 __all__ = ["BenchOptions", "main"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions(TrainingOptions):
-    """Times dbviz on this machine, beside the usual way of doing the same and the bare forward pass of the network.
+class AmountOptions:
+    """How much is timed."""
 
-    All in one run, so that the ratios hold for this machine as it is now. Networks that are not trained yet are
-    trained first, as `dbviz.plot` does.
-    """
-
-    what: Annotated[Literal["sampling", "training", "seeds", "scores"], tyro.conf.Positional]
-    """What to time; seeds: several networks trained one after the other, and side by side."""
-    seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0",)
-    """Seeds of the networks; scores and seeds need two."""
     triplets: int = 8
     """Planes that are sampled."""
     images: int = 1024
     """Training images in the epoch that is timed."""
     compile: bool = True
     """Also time the bare network compiled, which takes 20 seconds or more to make."""
-    out: Path = Path("experiments/results")
-    """Where the table is written as JSON, and the figure."""
+
+    def check(self) -> None:
+        """Raises InputError for what cannot work."""
+        if self.triplets < 1 or self.images < 2:
+            raise InputError("a benchmark needs at least one plane (--triplets) and two images (--images)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions:
+    """Times dbviz on this machine, beside a baseline and the bare forward pass of the network.
+
+    The baseline does the same work as published code does. All is timed in one run, so that the ratios hold for this
+    machine as it is now. Networks that are not trained yet are trained first, as `dbviz.plot` does.
+    """
+
+    what: Annotated[Literal["sampling", "training", "seeds", "scores"], tyro.conf.Positional]
+    """What to time; seeds: several networks trained one after the other, and side by side."""
+    networks: NetworkOptions = NetworkOptions(seeds=("0",))
+    amount: AmountOptions = AmountOptions()
+    output: OutputOptions = OutputOptions(out=Path("results/bench"))
+    data: DataOptions = DataOptions()
+    recipe: RecipeOptions = RecipeOptions()
+    streams: StreamOptions = StreamOptions()
+    machine: MachineOptions = MachineOptions()
+
+    def check(self) -> None:
+        """Raises InputError for what cannot work."""
+        archs, seeds = len(self.networks.arch), len(self.networks.run_seeds(self.streams))
+        if archs != 1:
+            raise InputError(f"{archs} architectures given: a benchmark times one (--arch)")
+        if self.what == "seeds" and seeds < 2:
+            raise InputError("seeds are timed against each other: give at least two (--seeds 0-7)")
+        if self.what == "scores" and (seeds < 2 or self.amount.triplets < 2):
+            raise InputError("scores need at least two runs (--seeds 0 1) and two planes (--triplets)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; its exit status."""
+    """Runs the command; returns its exit status."""
     return run_command("python -m dbviz.bench", BenchOptions, _bench, argv)
 
 
 def _bench(options: BenchOptions) -> None:
-    if len(options.arch) != 1:
-        raise InputError(f"{len(options.arch)} architectures given: a benchmark times one (--arch)")
-    if options.triplets < 1 or options.images < 2:
-        raise InputError("a benchmark needs at least one plane (--triplets) and two images (--images)")
-    if options.what == "seeds" and len(options.run_seeds()) < 2:
-        raise InputError("seeds are timed against each other: give at least two (--seeds 0-7)")
-    if options.what == "scores" and (len(options.run_seeds()) < 2 or options.triplets < 2):
-        raise InputError("scores need at least two runs (--seeds 0 1) and two planes (--triplets)")
-    out = output_directory(options.out)
+    out = output_directory(options.output.out)
 
+    from dbviz.cli.job import make_job
     from dbviz.core.environment import environment
     from dbviz.core.results import write_result
-    from dbviz.training import choose_device
 
-    device = choose_device(options.device)
-    machine = environment(device)
+    job = make_job(options)
+    machine = environment(job.device)
     where = machine.get("gpu") or f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores"
-    found = _timed(options, device)
-    _print(found, where)
-    stem = out / file_name(["bench", options.what, options.arch[0], device.type])
-    numbers = {**asdict(found), "rates": {one.way: one.rate for one in found.measured}, "machine": where}
-    paths = [write_result(Path(f"{stem}.json"), numbers, device=device), _draw(found, where, Path(f"{stem}.png"))]
-    say_written(paths)
+    benchmark = _timed(options, job)
+    _print(benchmark, where)
+    stem = out / file_name(["bench", options.what, job.archs[0], job.device.type])
+    numbers = {
+        **asdict(benchmark),
+        "rates": {timing.method: timing.rate for timing in benchmark.timings},
+        "machine": where,
+        "specs": {spec.name: spec.to_dict() for spec in job.specs},
+    }
+    figure = _draw(benchmark, where, Path(f"{stem}.{options.output.format}"))
+    say_written([figure, write_result(Path(f"{stem}.json"), numbers, device=job.device)])
 
 
-def _timed(options: BenchOptions, device: Any) -> "Benchmark":
+def _timed(options: BenchOptions, job: "Job") -> "Benchmark":
     from dbviz.benchmarks import benchmark_sampling, benchmark_scores, benchmark_seeds, benchmark_training
-    from dbviz.cli.job import fit_wanted, wanted
+    from dbviz.cli.execution import train_here
     from dbviz.planes import draw_planes
 
-    asked = wanted(options)
-    specs, images = asked.specs, asked.images
-    narrow = specs[0].width
-    widths = () if narrow is None else (narrow // 4, narrow // 2, narrow)
-    widths = widths if widths and options.arch[0].startswith(("resnet", "vgg", "densenet")) and widths[0] else ()
+    specs, images, amount = job.specs, job.images, options.amount
+    widths = _narrower(specs[0].arch, specs[0].width)
     if options.what == "training":
-        sizes = {"train_size": options.images, "widths": widths}
-        return benchmark_training(specs[0], images, device, **sizes, compile=options.compile)
+        sizes = {"train_size": amount.images, "widths": widths}
+        return benchmark_training(specs[0], images, job.device, **sizes, compile=amount.compile)
     if options.what == "seeds":
-        return benchmark_seeds(specs, images, device, train_size=options.images)
-    runs = fit_wanted(asked, options)
-    planes = draw_planes(images.test, options.triplets)
+        return benchmark_seeds(specs, images, job.device, train_size=amount.images)
+    runs = train_here(job)
+    planes = draw_planes(images.test, amount.triplets)
     if options.what == "scores":
-        return benchmark_scores(runs, planes, device, compile=options.compile)
-    return benchmark_sampling(runs[0], planes, device, widths=widths, compile=options.compile)
+        return benchmark_scores(runs, planes, job.device, compile=amount.compile)
+    return benchmark_sampling(runs[0], planes, job.device, widths=widths, compile=amount.compile)
 
 
-def _print(found: "Benchmark", where: str) -> None:
-    usual, roof = found.measured[0], found.measured[-1]
+def _narrower(arch: str, width: int | None) -> tuple[int, ...]:
+    """A quarter and half of the width, and the width itself, for architectures in which any width is possible."""
+    if width is None or width < 4 or not arch.startswith(("resnet", "vgg", "densenet")):
+        return ()
+    return width // 4, width // 2, width
+
+
+def _print(benchmark: "Benchmark", where: str) -> None:
+    baseline, bound = benchmark.baseline.rate, benchmark.upper_bound.rate
     rows = [
-        [one.way, f"{one.rate:,.0f}", f"{one.rate / usual.rate:.2f} x", f"{one.rate / roof.rate:.2f} x"]
-        for one in found.measured
+        [timing.method, f"{timing.rate:,.0f}", f"{timing.rate / baseline:.2f} x", f"{timing.rate / bound:.2f} x"]
+        for timing in benchmark.timings
     ]
-    print_table(f"{found.title}, on {where}", ["", f"{found.unit}/s", "the usual way", "the bare network"], rows)
-    if found.growth:
-        columns = ["seconds against", *["" for _ in found.growth[0].values], "grows as"]
-        cells = [[g.over, *_steps(g.values, g.seconds), f"its power {g.power:.2f}"] for g in found.growth]
+    columns = ["", f"{benchmark.unit}/s", "of the baseline", "of the upper bound"]
+    print_table(f"{benchmark.title}, on {where}", columns, rows)
+    if benchmark.growth:
+        columns = ["seconds against", *["" for _ in benchmark.growth[0].values], "grows as"]
+        cells = [[g.variable, *_steps(g.values, g.seconds), f"its power {g.exponent:.2f}"] for g in benchmark.growth]
         print_table("Growth", columns, cells)
-    for note, value in found.notes.items():
+    for note, value in benchmark.notes.items():
         say(f"{note}: {value if isinstance(value, str | int) else f'{value:.3g}'}")
 
 
@@ -113,7 +147,7 @@ def _steps(values: Sequence[int], seconds: Sequence[float]) -> list[str]:
     return [f"{value}: {second:.2f} s" for value, second in zip(values, seconds, strict=True)]
 
 
-def _draw(found: "Benchmark", where: str, path: Path) -> Path:
+def _draw(benchmark: "Benchmark", where: str, path: Path) -> Path:
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -121,12 +155,12 @@ def _draw(found: "Benchmark", where: str, path: Path) -> Path:
 
     from dbviz.figures import plot_growth, plot_rates, save_figure
 
-    panels = 2 if found.growth else 1
+    panels = 2 if benchmark.growth else 1
     figure, axes = plt.subplots(1, panels, figsize=(5.5 * panels, 3.2), layout="constrained", squeeze=False)
-    plot_rates({one.way: one.rate for one in found.measured}, unit=found.unit, ax=axes[0, 0])
-    if found.growth:
-        plot_growth({g.over: (g.values, g.seconds) for g in found.growth}, ax=axes[0, 1])
-    figure.suptitle(f"{found.title}, on {where}", fontsize=9)
+    plot_rates({timing.method: timing.rate for timing in benchmark.timings}, unit=benchmark.unit, ax=axes[0, 0])
+    if benchmark.growth:
+        plot_growth({g.variable: (g.values, g.seconds) for g in benchmark.growth}, ax=axes[0, 1])
+    figure.suptitle(f"{benchmark.title}, on {where}", fontsize=9)
     saved = save_figure(figure, path)
     plt.close(figure)
     return saved

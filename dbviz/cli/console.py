@@ -8,25 +8,34 @@ from typing import Any
 
 import tyro
 
+from dbviz.cli.options import check_options
 from dbviz.core.environment import Differences, describe_differences
 from dbviz.core.errors import InputError, RunsFailed, TrainingDiverged
 from dbviz.core.terminal import say
 
 __all__ = ["report_environment_differences", "run_command"]
 
+_RENAMED = {"--margin": "--padding"}
+"""Options of dbviz 0.1 by what they are called now; they work until dbviz 0.3."""
 
-def run_command(program: str, options: Any, main: Callable[[Any], None], argv: Sequence[str] | None = None) -> int:
-    """Parses `argv` into `options` and runs `main`; the exit status.
 
-    `program` is how it is called, such as `python -m dbviz.plot`. `options` is a dataclass, or a union of those of
-    subcommands.
+def run_command(
+    program: str, options: Any, main: Callable[[Any], int | None], argv: Sequence[str] | None = None
+) -> int:
+    """Parses `argv` into `options` and runs `main`; returns the exit status, that of `main` or one of these.
 
-    0: done. 1: a training diverged, or some of many runs failed. 2: bad input or a place that cannot be read
-    or written, said in one line. 130: interrupted.
+    0: done. 1: a training diverged, or some of many runs failed. 2: bad input, or a place that cannot be read or
+    written, reported in one line. 130: interrupted.
+
+    Args:
+        program: how it is called, such as `python -m dbviz.plot`.
+        options: a dataclass of groups of options, or a union of those of subcommands.
     """
     try:
-        parsed = tyro.cli(options, prog=program, args=argv)
-        main(parsed)
+        arguments = _with_new_names(program, sys.argv[1:] if argv is None else argv)
+        parsed = tyro.cli(options, prog=program, args=arguments, config=(tyro.conf.OmitArgPrefixes,))
+        check_options(parsed)
+        return main(parsed) or 0
     except InputError as error:
         return _fail(program, str(error), 2)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
@@ -35,10 +44,37 @@ def run_command(program: str, options: Any, main: Callable[[Any], None], argv: S
     except OSError as error:
         return _fail(program, _plain_message(error), 2)
     except KeyboardInterrupt:
-        return _fail(program, "interrupted; finished epochs are kept: the same command goes on from there", 130)
+        return _fail(program, "interrupted; finished epochs are kept: the same command resumes from there", 130)
     except (RunsFailed, TrainingDiverged) as error:
         return _fail(program, str(error), 1)
-    return 0
+
+
+def report_environment_differences(differences: Mapping[str, Differences]) -> None:
+    """Prints a line if models were trained in different environments, and one if their results were computed in such.
+
+    Args:
+        differences: from `dbviz.label_maps.environment_differences`; nothing is printed where all are alike.
+    """
+    for role, settings in differences.items():
+        if settings:
+            described = describe_differences(settings, of="models")
+            say(f"Note: {_ROLES[role]} in different environments, which may change bits: {described}.")
+
+
+_ROLES = {"trained": "trained", "computed": "sampled or measured"}
+
+
+def _with_new_names(program: str, argv: Sequence[str]) -> list[str]:
+    """The arguments with options that were renamed under their new names, after a warning for each."""
+    arguments = []
+    for argument in argv:
+        option, equals, value = argument.partition("=")
+        if option in _RENAMED:
+            new = _RENAMED[option]
+            print(f"{_name(program)}: {option} is now {new}; the old name works until dbviz 0.3", file=sys.stderr)
+            argument = f"{new}{equals}{value}"
+        arguments.append(argument)
+    return arguments
 
 
 def _plain_message(error: OSError) -> str:
@@ -52,20 +88,10 @@ def _plain_message(error: OSError) -> str:
 
 
 def _fail(program: str, message: str, status: int) -> int:
-    name = program.split()[-1]
-    print(f"{name}: error: {message}" if status != 130 else f"{name}: {message}", file=sys.stderr)
+    print(f"{_name(program)}: {'error: ' if status != 130 else ''}{message}", file=sys.stderr)
     return status
 
 
-_DONE = {"trained": "trained", "computed": "sampled or measured"}
-
-
-def report_environment_differences(found: Mapping[str, Differences]) -> None:
-    """A line where models were trained in different environments, and one where what is there of them was computed so.
-
-    `found` is what `dbviz.label_maps.environment_differences` gives. Nothing is said where all is alike.
-    """
-    for role, differences in found.items():
-        if differences:
-            said = describe_differences(differences, of="models")
-            say(f"Note: {_DONE[role]} in different environments, which may change bits: {said}.")
+def _name(program: str) -> str:
+    """`dbviz.plot` of `python -m dbviz.plot`."""
+    return program.split()[-1]

@@ -1,106 +1,146 @@
-"""The networks that a command's options ask for: their specs, and their runs, trained now or found."""
+"""The job that a command's options describe: which networks, on which images, trained and kept where."""
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 
-from dbviz.cli.announcement import announce
-from dbviz.cli.options import TrainingOptions
+from dbviz.cli.options import MachineOptions, NetworkOptions, Preset, StreamOptions
 from dbviz.core.paths import output_directory
 from dbviz.data import Images, load_images
-from dbviz.runs import Run, store
+from dbviz.runs import store
 from dbviz.runs.backbones import named_network
-from dbviz.runs.fitting import fit_specs
 from dbviz.runs.specs import default_preset, head_changes, label_noise, make_specs
-from dbviz.scores import Estimate, image_scores
-from dbviz.spec import RunSpec
-from dbviz.spec.names import network_names
+from dbviz.runs.task import Training
+from dbviz.spec import RunSpec, Seeds
 from dbviz.training import choose_device
 
-__all__ = ["Wanted", "fit_wanted", "image_scores_of", "nudged", "wanted"]
+__all__ = ["Job", "make_job"]
+
+
+@runtime_checkable
+class Networks(Protocol):
+    """`NetworkOptions`, or what a command has in its place."""
+
+    @property
+    def arch(self) -> tuple[str, ...]: ...
+    @property
+    def preset(self) -> Preset | None: ...
+    def changes(self) -> dict[str, Any]: ...
+    def run_seeds(self, streams: StreamOptions) -> list[Seeds]: ...
+
+
+@runtime_checkable
+class Data(Protocol):
+    """`DataOptions`, or what a command has in its place."""
+
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def data_dir(self) -> Path | None: ...
+    def changes(self) -> list[dict[str, Any]]: ...
+
+
+@runtime_checkable
+class Recipes(Protocol):
+    """`RecipeOptions`, or what a command has in its place."""
+
+    @property
+    def pretrained(self) -> str | None: ...
+    def optimizers(self) -> list[dict[str, Any]]: ...
+    def modes(self) -> list[dict[str, Any]]: ...
+
+
+@runtime_checkable
+class JobOptions(Protocol):
+    """The groups of options that describe networks."""
+
+    @property
+    def networks(self) -> Networks: ...
+    @property
+    def data(self) -> Data: ...
+    @property
+    def recipe(self) -> Recipes: ...
+    @property
+    def streams(self) -> StreamOptions: ...
+    @property
+    def machine(self) -> MachineOptions: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is to be trained, where, and on what."""
+class Job:
+    """What a command is to do, resolved once."""
 
     specs: list[RunSpec]
+    """Of every network, each under all its seeds."""
     images: Images
+    data_dir: Path | None
+    """Where they were loaded from; None is the default place."""
     device: torch.device
+    home: Path
+    """Where runs are kept; it can be written to."""
     preset: str
 
+    @property
+    def archs(self) -> list[str]:
+        """The architectures, each once."""
+        return list(dict.fromkeys(spec.arch for spec in self.specs))
 
-def wanted(options: TrainingOptions) -> Wanted:
-    """The networks asked for, each under every seed; nothing is trained yet.
+    def training_task(self) -> Training:
+        """The training of one run, as an executor does it in another process."""
+        return Training(
+            dataset=self.images.name,
+            home=self.home.absolute(),
+            data_dir=self.data_dir.absolute() if self.data_dir else None,
+            device=str(self.device),
+        )
+
+
+def make_job(options: JobOptions) -> Job:
+    """The job that `options` describe; nothing is trained yet.
 
     Raises:
-        InputError: an option is out of range or names something unknown.
+        InputError: an option is out of range or names something unknown, or `--home` cannot be written to.
     """
-    seeds, variants = options.run_seeds(), options.variants()
-    device = choose_device(options.device)
-    preset = options.preset or default_preset(device)
-    images = load_images(options.dataset, options.data_dir)
-    asked = {"images": images, "preset": preset, "device": device}
-    archs, on = _on_backbone(variants[0], asked, options) if options.pretrained else (options.arch, {})
+    device = choose_device(options.machine.device)
+    home = output_directory(store.home_directory(options.machine.home))
+    preset = options.networks.preset or default_preset(device)
+    images = load_images(options.data.dataset, options.data.data_dir)
+    seeds, common = options.networks.run_seeds(options.streams), {"images": images, "preset": preset, "device": device}
+    variants = [_resolved(changes, images, home) for changes in _variants(options)]
+    archs, head = options.networks.arch, {}
+    if source := options.recipe.pretrained:
+        named = named_network(source, home) if archs == NetworkOptions.arch else None
+        archs = archs if named is None else (named[0],)
+        head = head_changes(source, archs, home, variants[0], **common)
     specs = [
-        spec
-        for arch in archs
-        for changes in variants
-        for spec in make_specs([arch], seeds, **asked, **_resolved(changes, images, options) | on)
+        spec for arch in archs for changes in variants for spec in make_specs([arch], seeds, **common, **changes | head)
     ]
-    return Wanted(specs=specs, images=images, device=device, preset=preset)
+    return Job(specs=specs, images=images, data_dir=options.data.data_dir, device=device, home=home, preset=preset)
 
 
-def fit_wanted(asked: Wanted, options: TrainingOptions, *, also: Sequence[RunSpec] = ()) -> list[Run]:
-    """Says what will be done, then gives the runs, in the order of the specs and behind them those of `also`."""
-    home = _home(options)
-    specs = [*asked.specs, *also]
-    seconds = announce(specs, asked.images, asked.device, home, asked.preset)
-    return fit_specs(specs, asked.images, device=asked.device, home=home, seconds=seconds)
-
-
-def nudged(specs: Sequence[RunSpec]) -> list[RunSpec]:
-    """The same runs from beginnings with one weight multiplied by 1.001."""
+def with_nudge(specs: list[RunSpec]) -> list[RunSpec]:
+    """The same runs with one initial weight multiplied by 1.001."""
     return [dataclasses.replace(spec, seeds=dataclasses.replace(spec.seeds, nudge=0)) for spec in specs]
 
 
-def image_scores_of(runs: Sequence[Run], images: Images) -> dict[str, dict[str, Estimate]]:
-    """Test accuracy, churn and divergence of each network, by the name of the score."""
-    by_network: dict[str, list[Run]] = {}
-    for name, run in zip(network_names([run.spec for run in runs]), runs, strict=True):
-        by_network.setdefault(name, []).append(run)
-    found: dict[str, dict[str, Estimate]] = {}
-    for name, alike in by_network.items():
-        logits = np.stack([run.test_logits().numpy() for run in alike])
-        for score, estimate in image_scores(logits, images.test.labels).items():
-            found.setdefault(score, {})[name] = estimate
-    return found
+def _variants(options: JobOptions) -> list[dict[str, Any]]:
+    """For each way of training the fields of spec and recipe that differ from the preset."""
+    return [
+        options.networks.changes() | optimizer | data | mode
+        for optimizer in options.recipe.optimizers()
+        for data in options.data.changes()
+        for mode in options.recipe.modes()
+    ]
 
 
-def _resolved(changes: dict[str, Any], images: Images, options: TrainingOptions) -> dict[str, Any]:
-    """The changes with what they name, a teacher or a file of labels, looked up."""
-    found = dict(changes)
-    if "teacher" in found:
-        found["teacher"] = store.find_by_name(found["teacher"], _home(options)).spec.identity
-    if "label_noise" in found:
-        found["label_noise"] = label_noise(found["label_noise"], images.train, _home(options))
-    return found
-
-
-def _on_backbone(
-    changes: dict[str, Any], asked: dict[str, Any], options: TrainingOptions
-) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The architecture of the network that --pretrained names, and the changes that train a new head on it alone."""
-    source, home = options.pretrained or "", _home(options)
-    named = named_network(source, home) if options.arch == TrainingOptions.arch else None
-    archs = options.arch if named is None else (named[0],)
-    return archs, head_changes(source, archs, home, _resolved(changes, asked["images"], options), **asked)
-
-
-def _home(options: TrainingOptions) -> Path:
-    return output_directory(store.home_directory(options.home))
+def _resolved(changes: dict[str, Any], images: Images, home: Path) -> dict[str, Any]:
+    """The changes, with the teacher or the file of labels that they name looked up."""
+    resolved = dict(changes)
+    if "teacher" in resolved:
+        resolved["teacher"] = store.find_by_name(resolved["teacher"], home).spec.identity
+    if "label_noise" in resolved:
+        resolved["label_noise"] = label_noise(resolved["label_noise"], images.train, home)
+    return resolved

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from dbviz.cli.console import report_environment_differences, run_command
-from dbviz.cli.options import TrainingOptions
+from dbviz.cli.options import (
+    DataOptions,
+    GridOptions,
+    MachineOptions,
+    NetworkOptions,
+    OutputOptions,
+    RecipeOptions,
+    StreamOptions,
+)
 from dbviz.core.errors import InputError
 from dbviz.core.paths import output_directory
 from dbviz.core.terminal import print_table, say, say_written
@@ -16,7 +24,7 @@ from dbviz.core.terminal import print_table, say, say_written
 if TYPE_CHECKING:
     import xarray as xr
 
-    from dbviz.cli.job import Wanted
+    from dbviz.cli.job import Job
     from dbviz.data import Images
     from dbviz.planes import PlaneSet
     from dbviz.runs import Run
@@ -28,32 +36,34 @@ _TRIPLETS = {"quick": 50, "standard": 500, "paper": 500}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreOptions(TrainingOptions):
-    """Scores networks on many planes: reproducibility within and between them, fragmentation, churn.
+class PlaneOptions:
+    """Which planes."""
 
-    Trains and samples what is not there yet, or scores label-map files alone, without a model or a GPU.
-    """
-
-    files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...")] = ()
-    """Label-map files to score instead of training: .nc files of the same planes."""
     planes: Literal["triplet", "noise", "shuffled", "around"] = "triplet"
     """Through triplets of images, noise, triplets with shuffled pixels, or around one image."""
-    corners: Literal["distinct", "one-class"] = "distinct"
-    """For --planes triplet: three images of distinct classes, or of one class."""
-    among: Literal["all", "correct", "mislabelled"] = "all"
-    """For --planes triplet under --label-noise: training images that are labelled right or wrong."""
-    direction: Literal["random", "adversarial"] = "random"
-    """For --planes around: both directions random, or one up the loss of the first network."""
     triplets: int | None = None
     """How many planes. Default: 50 for quick, else 500."""
     triplet_seed: int = 0
     """Which planes are drawn."""
     split: Literal["train", "test"] = "test"
     """Which images the planes go through."""
-    resolution: int = 50
-    """Points on each side of a plane."""
-    padding: float = 0.1
-    """How far a plane reaches beyond its three images, as a share of their bounding box's side."""
+    corners: Literal["distinct", "one-class"] = "distinct"
+    """For --planes triplet: three images of distinct classes, or of one class."""
+    among: Literal["all", "correct", "mislabelled"] = "all"
+    """For --planes triplet under --label-noise: training images that are labelled right or wrong."""
+    direction: Literal["random", "adversarial"] = "random"
+    """For --planes around: both directions random, or one up the loss of the first network."""
+
+    def check(self) -> None:
+        """Raises InputError for what cannot work."""
+        if self.triplets is not None and self.triplets < 2:
+            raise InputError(_TOO_FEW)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringOptions:
+    """Which scores, beyond those that are always printed."""
+
     inside: bool = False
     """Fill the matrix from points inside the triangle of the three images only."""
     connectivity: Literal[4, 8] = 8
@@ -62,196 +72,212 @@ class ScoreOptions(TrainingOptions):
     """Train each run once more with one initial weight multiplied by 1.001, and print the share of points on which the
     two differ, beside that on which two seeds differ."""
     convergence: bool = False
-    """Also sample at twice the resolution, and print the fragments found at half, full and double."""
+    """Also sample at twice the resolution, and print the fragments at half, full and double resolution."""
     margins: int = 0
     """Also measure how far so many images of --split are from the nearest change of label, along ten directions."""
     along: Literal["random", "images"] = "random"
     """For --margins: directions at random, or towards other images."""
     half_width: float | None = None
     """Print how many runs and triplets would give each reproducibility an interval of this half-width."""
-    out: Path = Path("scores")
-    """Where tables, figures and label maps are written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """Scores networks on many planes: reproducibility within and between them, fragmentation, churn.
+
+    Trains and samples what is not there yet, or scores label-map files alone, without a model or a GPU.
+    """
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...")] = ()
+    """Label-map files to score instead of training: .nc files of the same planes."""
+    networks: NetworkOptions = NetworkOptions()
+    planes: PlaneOptions = PlaneOptions()
+    scoring: ScoringOptions = ScoringOptions()
+    output: OutputOptions = OutputOptions(out=Path("results/score"), format="pdf")
+    grid: GridOptions = GridOptions()
+    data: DataOptions = DataOptions()
+    recipe: RecipeOptions = RecipeOptions()
+    streams: StreamOptions = StreamOptions()
+    machine: MachineOptions = MachineOptions()
+
+    def check(self) -> None:
+        """Raises InputError for what cannot work."""
+        scoring, planes = self.scoring, self.planes
+        if self.files and (scoring.floor or scoring.convergence or scoring.margins):
+            raise InputError(
+                "--floor, --convergence and --margins need the networks: leave them out where FILEs are scored"
+            )
+        drawn = self.data.label_noise and planes.split == "train" and planes.planes == "triplet"
+        if planes.among != "all" and not drawn:
+            raise InputError("--among goes with --label-noise, --split train and --planes triplet")
+        few = len(self.networks.run_seeds(self.streams)) < 3
+        if scoring.half_width is not None and not self.files and few:
+            raise InputError("--half-width plans from how runs vary: give at least three --seeds")
+
+
+_TOO_FEW = "scores need at least two planes (--triplets) and two runs (--seeds, --arch)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; its exit status."""
+    """Runs the command; returns its exit status."""
     return run_command("python -m dbviz.score", ScoreOptions, _score, argv)
 
 
 def _score(options: ScoreOptions) -> None:
-    if options.files and (options.floor or options.convergence or options.margins):
-        raise InputError(
-            "--floor, --convergence and --margins need the networks: leave them out where FILEs are scored"
-        )
-    if options.among != "all" and (not options.label_noise or options.split != "train" or options.planes != "triplet"):
-        raise InputError("--among goes with --label-noise, --split train and --planes triplet")
-    out = output_directory(options.out)
-    scored = _read(options) if options.files else _sampled(options, out)
+    out = output_directory(options.output.out)
+    maps, path, extra = _read(options, out) if options.files else _sampled(options)
 
     import matplotlib as mpl
 
     mpl.use("agg")
-    from dbviz.reports.summary import write_summary
+    from dbviz.reports import write_summary
     from dbviz.scores import runs_by_network, summarise
 
-    summary = summarise(scored.maps, inside=options.inside, connectivity=options.connectivity)
-    names = list(runs_by_network(scored.maps))
-    summary = summary.with_scores(scored.also)
-    _print(scored.maps, names, summary)
-    where = "inside the triangle" if options.inside else "on the whole grid"
-    paths = write_summary(out / scored.name, scored.maps, summary, where=where)
-    say_written(paths)
-    if options.half_width is not None:
-        _print_plans(summary, options.half_width)
+    scoring = options.scoring
+    summary = summarise(maps, inside=scoring.inside, connectivity=scoring.connectivity).with_scores(extra)
+    _print(maps, list(runs_by_network(maps)), summary)
+    where = "inside the triangle" if scoring.inside else "on the whole grid"
+    file = None if options.files else path
+    style = {"where": where, "figure_format": options.output.format, "label_maps": file}
+    say_written([*([file] if file else []), *write_summary(path.with_suffix(""), maps, summary, **style)])
+    if scoring.half_width is not None:
+        _print_plans(summary, scoring.half_width)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """Label maps, what their files are called, and scores that label maps cannot give."""
-
-    maps: "xr.Dataset"
-    name: str
-    also: dict[str, Any]
+Scored = tuple["xr.Dataset", Path, dict[str, Any]]
+"""Label maps, the file that results are called after, and scores that label maps alone do not give."""
 
 
-def _read(options: ScoreOptions) -> _Scored:
+def _read(options: ScoreOptions, out: Path) -> Scored:
     from dbviz.label_maps import combine, load
 
     maps = combine([load(path) for path in options.files])
     say(f"Scoring {maps.sizes['model']} models on {maps.sizes['plane']} planes from {len(options.files)} files.")
-    return _Scored(maps, "+".join(path.stem for path in options.files)[:100], {})
+    name = "+".join(path.stem for path in options.files)[:100]
+    return maps, out / f"{name}.scores", {}
 
 
-def _sampled(options: ScoreOptions, out: Path) -> _Scored:
-    """The label maps of the runs asked for, trained and sampled where they are not there yet."""
-    from dbviz.cli.job import fit_wanted, image_scores_of, nudged, wanted
-    from dbviz.planes.plane import check_grid
+def _sampled(options: ScoreOptions) -> Scored:
+    """The label maps of the networks, trained and sampled where they are missing."""
+    from dbviz.cli.execution import train_here
+    from dbviz.cli.image_scores import image_scores_of
+    from dbviz.cli.job import make_job, with_nudge
 
-    asked = wanted(options)
-    count = _TRIPLETS[asked.preset] if options.triplets is None else options.triplets
-    if count < 2 or len(asked.specs) < 2:
-        raise InputError("scores need at least two planes (--triplets) and two runs (--seeds, --arch)")
-    if options.half_width is not None and len(options.run_seeds()) < 3:
-        raise InputError("--half-width plans from how runs vary: give at least three --seeds")
-    check_grid(options.resolution, options.padding)
-    runs = fit_wanted(asked, options, also=nudged(asked.specs) if options.floor else [])
-    planes = _planes(options, asked.images, count, runs)
-    maps, path = _maps(runs, planes, options, asked, out, options.resolution)
-    also = image_scores_of(runs[: len(asked.specs)], asked.images)
-    if options.convergence:
-        from dbviz.scores import convergence
-
-        fine, _ = _maps(runs[: len(asked.specs)], planes, options, asked, out, 2 * options.resolution - 1)
-        for name, counts in convergence(fine, connectivity=options.connectivity).items():
-            for points, estimate in counts.items():
-                also.setdefault(f"fragments at {points} x {points}", {})[name] = estimate
-    if options.margins:
-        also |= _margins(runs[: len(asked.specs)], asked.images, options)
-    return _Scored(maps, path.stem, also)
+    job, scoring = make_job(options), options.scoring
+    count = _TRIPLETS[job.preset] if options.planes.triplets is None else options.planes.triplets
+    if len(job.specs) < 2:
+        raise InputError(_TOO_FEW)
+    trained = train_here(job, also=with_nudge(job.specs) if scoring.floor else [])
+    runs = trained[: len(job.specs)]
+    planes = _planes(options.planes, job.images, count, runs)
+    maps, path = _maps(trained, planes, options, job, options.grid.resolution)
+    extra = image_scores_of(runs, job.images)
+    if scoring.convergence:
+        extra |= _convergence(_maps(runs, planes, options, job, 2 * options.grid.resolution - 1)[0], options)
+    if scoring.margins:
+        extra |= _margins(runs, job.images, options)
+    return maps, path, extra
 
 
 def _maps(
-    runs: Sequence["Run"], planes: "PlaneSet", options: ScoreOptions, asked: "Wanted", out: Path, resolution: int
+    runs: Sequence["Run"], planes: "PlaneSet", options: ScoreOptions, job: "Job", resolution: int
 ) -> tuple["xr.Dataset", Path]:
-    from dbviz.cli.load_or_sample import load_or_sample
+    from dbviz.cli.label_maps import load_or_sample
 
-    named = {run.spec.name: run for run in runs}
-    parts = [asked.images.name, "+".join(options.arch), asked.preset, options.planes, str(len(planes))]
-    return load_or_sample(
-        named, planes, out, parts, resolution=resolution, padding=options.padding, device=options.device
-    )
+    models = {run.spec.name: run for run in runs}
+    parts = [job.images.name, "+".join(job.archs), job.preset, options.planes.planes, str(len(planes))]
+    grid = {"resolution": resolution, "padding": options.grid.padding}
+    return load_or_sample(models, planes, options.output.out, parts, **grid, device=options.machine.device)
 
 
-def _planes(options: ScoreOptions, images: "Images", count: int, runs: Sequence["Run"]) -> "PlaneSet":
-    from dbviz.planes import draw_planes
-    from dbviz.planes.off_manifold import (
+def _planes(options: PlaneOptions, images: "Images", count: int, runs: Sequence["Run"]) -> "PlaneSet":
+    from dbviz.planes import (
         adversarial_direction,
         draw_noise_planes,
+        draw_planes,
         draw_planes_around,
         draw_shuffled_planes,
     )
 
-    corners, seed = images.split(options.split), options.triplet_seed
+    split, seed = images.split(options.split), options.triplet_seed
     if options.planes == "triplet":
-        among = None if options.among == "all" else _labelled(runs, options.among == "mislabelled", len(corners))
-        return draw_planes(corners, count, seed=seed, one_class=options.corners == "one-class", among=among)
+        among = None if options.among == "all" else _with_label(runs, options.among == "mislabelled", len(split))
+        return draw_planes(split, count, seed=seed, one_class=options.corners == "one-class", among=among)
     if options.planes == "around":
         direction = adversarial_direction(runs[0].model()) if options.direction == "adversarial" else None
-        return draw_planes_around(corners, count, seed=seed, direction=direction)
-    return {"noise": draw_noise_planes, "shuffled": draw_shuffled_planes}[options.planes](corners, count, seed=seed)
+        return draw_planes_around(split, count, seed=seed, direction=direction)
+    return {"noise": draw_noise_planes, "shuffled": draw_shuffled_planes}[options.planes](split, count, seed=seed)
 
 
-def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> dict[str, Any]:
-    """The median margin of each network, for all images and for those it classifies right."""
-    from dbviz.margins import measure_margins
-    from dbviz.scores import median_margin
-
-    measured = measure_margins(
-        runs,
-        images.split(options.split).first(options.margins),
-        along=options.along,
-        device=options.device,
-        progress=True,
-    )
-    chosen = {"all images": None, "correctly classified": measured.correct}
-    found = {}
-    for name, mask in chosen.items():
-        try:
-            found[f"median margin, {name}"] = median_margin(measured, mask=mask)
-        except InputError as error:  # a poor network may have too few images that it classifies right
-            say(f"Note: no median margin of {name}: {error}.")
-    return found
-
-
-def _labelled(runs: Sequence["Run"], wrong: bool, images: int) -> Any:
-    """Which training images the first run with label noise was given a wrong label for, or a right one."""
+def _with_label(runs: Sequence["Run"], wrong: bool, images: int) -> Any:
+    """Which training images the first run with label noise has a wrong label for, or a right one; a boolean mask."""
     import numpy as np
 
     noisy = [labels for run in runs if (labels := run.training_labels()) is not None]
     if not noisy:
         raise InputError("no network is trained with label noise: --among needs a --label-noise above 0")
-    chosen = np.zeros(images, bool)
-    flags = noisy[0][1].numpy()
-    chosen[: len(flags)] = flags if wrong else ~flags
-    return chosen
+    mask = np.zeros(images, bool)
+    mislabelled = noisy[0][1].numpy()
+    mask[: len(mislabelled)] = mislabelled if wrong else ~mislabelled
+    return mask
+
+
+def _convergence(fine: "xr.Dataset", options: ScoreOptions) -> dict[str, dict[str, Any]]:
+    """Fragments at three resolutions, by the name of the score."""
+    from dbviz.scores import convergence
+
+    scores: dict[str, dict[str, Any]] = {}
+    for name, counts in convergence(fine, connectivity=options.scoring.connectivity).items():
+        for points, estimate in counts.items():
+            scores.setdefault(f"fragments at {points} x {points}", {})[name] = estimate
+    return scores
+
+
+def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> dict[str, Any]:
+    """The median margin of each network, for all images and for those it classifies correctly."""
+    from dbviz.margins import measure_margins
+    from dbviz.scores import median_margin
+
+    measured = measure_margins(
+        runs,
+        images.split(options.planes.split).first(options.scoring.margins),
+        along=options.scoring.along,
+        device=options.machine.device,
+        progress=True,
+    )
+    scores = {}
+    for name, mask in {"all images": None, "correctly classified": measured.correct}.items():
+        try:
+            scores[f"median margin, {name}"] = median_margin(measured, mask=mask)
+        except InputError as error:  # a poor network may classify too few images correctly
+            say(f"Note: no median margin of {name}: {error}.")
+    return scores
 
 
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
+    from dbviz.cli.tables import widths_of
     from dbviz.label_maps import environment_differences
-    from dbviz.reports.published import published
-    from dbviz.reports.tables import frame_rows, matrix_frame, scores_frame
+    from dbviz.reports.summary import summary_rows
+    from dbviz.reports.tables import frame_rows, matrix_frame
     from dbviz.scores import runs_by_network
 
-    on = f"{maps.attrs['dataset']} {maps.attrs['split']}, {maps.sizes['plane']} planes"
+    where = f"{maps.attrs['dataset']} {maps.attrs['split']}, {maps.sizes['plane']} planes"
     matrix = matrix_frame(summary.matrix, names)
-    print_table(f"Reproducibility, {on}, 95 % intervals over planes and runs", ["", *names], frame_rows(matrix))
-    runs = ["runs", *(str(len(found)) for found in runs_by_network(maps).values())]
-    rows = [runs, *frame_rows(scores_frame(summary.scores, names))]
-    theirs = {name: published(maps.attrs["dataset"], name, name) for name in names}
-    if any(theirs.values()):
-        ours = summary.scores.get("reproducibility", {})
-        rows.append(["published (full networks, 100 epochs)", *(_shown(theirs[name], "") for name in names)])
-        rows.append(["difference from it", *(_difference(ours.get(name), theirs[name]) for name in names)])
+    print_table(f"Reproducibility, {where}, 95 % intervals over planes and runs", ["", *names], frame_rows(matrix))
+    widths, rows = widths_of(maps), summary_rows(maps, summary)
+    rows.insert(1, ["width", *(widths[runs[0]] for runs in runs_by_network(maps).values())])
     print_table("By network, 95 % intervals", ["", *names], rows)
     for note in summary.notes:
         say(f"Note on some intervals: {note}.")
     report_environment_differences(environment_differences(maps))
 
 
-def _shown(value: float | None, sign: str) -> str:
-    return "" if value is None else f"{value:{sign}.2f}"
-
-
-def _difference(ours: Any, theirs: float | None) -> str:
-    return "" if ours is None or theirs is None else f"{ours.value - theirs:+.2f}"
-
-
 def _print_plans(summary: "Summary", half_width: float) -> None:
     from dbviz.scores import plan
 
     for name, pilot in summary.scores.get("reproducibility", {}).items():
-        found = plan(pilot, half_width)
+        needed = plan(pilot, half_width)
         say(
-            f"{name}: {found.runs} runs on {found.items} {found.item} should give its reproducibility "
-            f"a half-width of {found.half_width:.3f}."
+            f"{name}: {needed.runs} runs on {needed.items} {needed.item} should give its reproducibility "
+            f"a half-width of {needed.half_width:.3f}."
         )

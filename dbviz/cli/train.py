@@ -1,46 +1,54 @@
-"""The command `train`: networks trained and kept, without a picture."""
+"""The command `train`: networks trained and kept, without a figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbviz.cli.console import run_command
-from dbviz.cli.options import TrainingOptions
+from dbviz.cli.options import DataOptions, MachineOptions, NetworkOptions, RecipeOptions, StreamOptions
 from dbviz.core.terminal import duration, print_table, say
 
 __all__ = ["TrainOptions", "main"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(TrainingOptions):
+class TrainOptions:
     """Trains every architecture under every seed and keeps the runs.
 
-    What is trained already is not trained again; what was interrupted goes on from its last epoch.
+    What is trained already is not trained again; what was interrupted resumes from its last epoch.
     """
+
+    networks: NetworkOptions = NetworkOptions()
+    data: DataOptions = DataOptions()
+    recipe: RecipeOptions = RecipeOptions()
+    streams: StreamOptions = StreamOptions()
+    machine: MachineOptions = MachineOptions()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; its exit status."""
+    """Runs the command; returns its exit status."""
     return run_command("python -m dbviz.train", TrainOptions, _train, argv)
 
 
 def _train(options: TrainOptions) -> None:
-    from dbviz.cli.job import fit_wanted, wanted
-    from dbviz.spec.names import network_names
+    from dbviz.cli.execution import train_here
+    from dbviz.cli.job import make_job
+    from dbviz.cli.tables import width_of
+    from dbviz.spec import network_names
 
-    asked = wanted(options)
-    runs = fit_wanted(asked, options)
-    train = asked.images.train
+    job = make_job(options)
+    runs = train_here(job)
     rows = [
         [
             name,
+            width_of(run.spec),
             str(run.spec.seeds),
             f"{run.test_accuracy:.2%}",
             f"{run.epochs[-1].train_accuracy:.2%}",
             duration(run.seconds),
-            f"{len(run.epochs) * len(train.first(run.spec.train_size)) / run.seconds:,.0f}",
+            f"{len(run.epochs) * len(job.images.train.first(run.spec.train_size)) / run.seconds:,.0f}",
         ]
-        for name, run in zip(network_names(asked.specs), runs, strict=True)
+        for name, run in zip(network_names(job.specs), runs, strict=True)
     ]
-    columns = ["network", "seed", "test accuracy", "training accuracy", "time", "images/s"]
-    print_table(f"{asked.images.name}, preset {asked.preset}", columns, rows)
+    columns = ["network", "width", "seed", "test accuracy", "training accuracy", "time", "images/s"]
+    print_table(f"{job.images.name}, preset {job.preset}", columns, rows)
     say("\n".join(["Runs:", *(f"  {run.directory}" for run in runs)]))

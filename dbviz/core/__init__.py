@@ -1,6 +1,6 @@
-"""Foundations that know nothing of networks: errors, random streams, files, environment, progress, terminal output.
+"""Foundations without networks: errors, random streams, files, environment, progress bars, terminal output.
 
-`digests`, `files`, `seeding` and `progress` are not imported here, since they need torch or rich.
+`digests`, `files`, `seeding` and `progress` are not re-exported here: they import torch or rich.
 """
 
 from dbviz.core.environment import environment

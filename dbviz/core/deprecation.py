@@ -17,7 +17,10 @@ _REMOVED_IN = "0.3"
 
 
 def warn_renamed(old: str, new: str, *, stacklevel: int = 3) -> None:
-    """A `FutureWarning`, which Python shows to users by default, unlike a `DeprecationWarning`."""
+    """Warns that `old` is called `new` now.
+
+    A `FutureWarning`, since Python shows these to users by default, unlike a `DeprecationWarning`.
+    """
     warnings.warn(
         f"{old} is now {new}; the old name works until dbviz {_REMOVED_IN}", FutureWarning, stacklevel=stacklevel
     )
@@ -39,7 +42,7 @@ def renamed_parameter(old: str, new: str) -> Callable[[Callable[P, R]], Callable
         def renamed(*args: Any, **kwargs: Any) -> R:
             if old in kwargs:
                 if new in kwargs:
-                    raise TypeError(f"{function.__qualname__} got {new} and {old}, its old name: give {new} alone")
+                    raise TypeError(f"{function.__qualname__} got {new} and {old}, its old name: pass only {new}")
                 warn_renamed(f"{old}=", f"{new}=")
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
@@ -50,7 +53,7 @@ def renamed_parameter(old: str, new: str) -> Callable[[Callable[P, R]], Callable
 
 
 class _RenamedModule(types.ModuleType):
-    """A module whose names are looked up in others, with a warning at each first use."""
+    """A module whose names are looked up in other modules; each lookup warns."""
 
     def __init__(self, name: str, modules: Mapping[str, str]) -> None:
         super().__init__(name, f"Renamed: its contents are in {', '.join(sorted(set(modules.values())))}.")
@@ -68,9 +71,18 @@ class _RenamedModule(types.ModuleType):
 
 
 def renamed_module(name: str, modules: Mapping[str, str]) -> None:
-    """Makes `import NAME` work for a module that is no more.
+    """Makes `import NAME` work for a module whose contents have moved.
 
     Args:
-        modules: for each of its public names the module where that is now.
+        name: the old module's qualified name.
+        modules: for each of its public names, the module that has it now.
+
+    Example:
+        >>> import warnings
+        >>> renamed_module("dbviz.old_math", {"sqrt": "math"})
+        >>> from dbviz import old_math
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     old_math.sqrt(9)
+        3.0
     """
     sys.modules.setdefault(name, _RenamedModule(name, modules))

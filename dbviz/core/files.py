@@ -1,7 +1,7 @@
-"""Files that are there whole or not at all, and that tell when they were damaged. No pickle is ever read.
+"""Files that are written atomically and checked for damage when they are read. No pickle is ever read.
 
-Every file is written beside its place and moved there whole. Tensors lie in safetensors files whose metadata carry a
-digest of the tensors, and a seal over the metadata.
+Every file is written under a temporary name in its directory and then renamed. Tensors are stored in safetensors files
+whose metadata contain a digest of the tensors, and a seal: a digest of the metadata.
 """
 
 import hashlib
@@ -19,11 +19,33 @@ from torch import Tensor, nn
 
 from dbviz.core.errors import InputError
 
-__all__ = ["atomic_write", "digest", "load_tensors", "load_weights", "put_weights", "save_tensors", "sealed_digest"]
+__all__ = [
+    "assign_weights",
+    "atomic_write",
+    "digest",
+    "load_tensors",
+    "load_weights",
+    "save_tensors",
+    "sealed_digest",
+]
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or, after a crash or on a full disk, not at all."""
+    """Writes a file atomically: after a crash or on a full disk, the old file is there or none, never a partial one.
+
+    Folders on the way are created.
+
+    Raises:
+        OSError: it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "results", "a.txt")
+        ...     atomic_write(path, b"0.83")
+        ...     path.read_text()
+        '0.83'
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -38,18 +60,29 @@ def atomic_write(path: Path, content: bytes) -> None:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-    """Writes tensors and JSON metadata as one sealed safetensors file; equal contents give equal bytes."""
-    apart = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    sealed = metadata | {"digest": digest(apart)}
+    """Writes tensors and JSON metadata as one sealed safetensors file; equal contents have equal bytes.
+
+    Raises:
+        OSError: it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_tensors(Path(folder, "a.safetensors"), {"x": torch.arange(3)}, {"unit": "pixel"})
+        ...     load_tensors(Path(folder, "a.safetensors"))
+        ({'x': tensor([0, 1, 2])}, {'unit': 'pixel'})
+    """
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    sealed = metadata | {"digest": digest(copies)}
     text = json.dumps(sealed | {"seal": _seal(sealed)}, sort_keys=True)
-    atomic_write(path, save(apart, {"dbviz": text}))
+    atomic_write(path, save(copies, {"dbviz": text}))
 
 
 def load_tensors(path: Path, *, foreign: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the metadata of a safetensors file.
+    """The tensors and the metadata of a safetensors file; for an example see `save_tensors`.
 
     Args:
-        foreign: accept a file that `save_tensors` did not write, and that carries no seal to be checked.
+        foreign: accept a file that `save_tensors` did not write, and that has no seal to be checked.
 
     Raises:
         InputError: it is absent, truncated, damaged, or another kind of file (a pickle is never opened).
@@ -66,34 +99,44 @@ def load_tensors(path: Path, *, foreign: bool = False) -> tuple[dict[str, Tensor
 
 
 def load_weights(module: nn.Module, path: Path, *, foreign: bool = True) -> None:
-    """Loads a safetensors file into `module`; if it is not `foreign`, it must be one that the store sealed.
+    """Loads a safetensors file into `module`.
+
+    Args:
+        foreign: accept a file that `save_tensors` did not write.
 
     Raises:
         InputError: it is absent, damaged, no safetensors file, or its tensors are not those of the module.
     """
-    put_weights(module, load_tensors(path, foreign=foreign)[0], str(path))
+    assign_weights(module, load_tensors(path, foreign=foreign)[0], str(path))
 
 
-def put_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str, *, but: str | None = None) -> None:
-    """Loads the tensors that `source` had into `module`.
+def assign_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str, *, skip: str | None = None) -> None:
+    """Copies `tensors` into the state of `module`, after a check that names and shapes agree.
 
     Args:
-        but: the qualified name of a part that is left as it is, whatever the tensors have of it.
+        source: where the tensors come from, for the message.
+        skip: the qualified name of a part that is left as it is, even if there are tensors for it.
 
     Raises:
         InputError: names or shapes are not those of the module.
+
+    Example:
+        >>> layer = nn.Linear(1, 1)
+        >>> assign_weights(layer, {"weight": torch.full((1, 1), 2.0), "bias": torch.zeros(1)}, "a test")
+        >>> layer(torch.ones(1)).item()
+        2.0
     """
-    kept = {name: tensor for name, tensor in tensors.items() if not _within(name, but)}
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items() if not _within(name, but)}
-    found = {name: tuple(tensor.shape) for name, tensor in kept.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
-            shown = [str(shapes.get(name, "absent")) for shapes in (wanted, found)]
+    loaded = {name: tensor for name, tensor in tensors.items() if not _within(name, skip)}
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items() if not _within(name, skip)}
+    shapes = {name: tuple(tensor.shape) for name, tensor in loaded.items()}
+    for name in sorted(expected.keys() | shapes.keys()):
+        if expected.get(name) != shapes.get(name):
             raise InputError(
-                f"{source} does not fit the network: {name} is {shown[1]} there, the network has {shown[0]}: "
+                f"{source} does not fit the network: {name} is {shapes.get(name, 'absent')} there, "
+                f"the network has {expected.get(name, 'absent')}: "
                 "give the architecture and --width it was trained with"
             )
-    module.load_state_dict(kept, strict=but is None)
+    module.load_state_dict(loaded, strict=skip is None)
 
 
 def _within(name: str, part: str | None) -> bool:
@@ -102,17 +145,24 @@ def _within(name: str, part: str | None) -> bool:
 
 
 def digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values, whatever device or memory layout they lie in."""
-    found = hashlib.sha256()
+    """SHA-256 of names, types, shapes and values, independent of device and memory layout.
+
+    Example:
+        >>> digest({"x": torch.zeros(2)}) == digest({"x": torch.zeros(2).clone()}) != digest({"y": torch.zeros(2)})
+        True
+    """
+    sha = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu()
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return sha.hexdigest()
 
 
 def sealed_digest(path: Path) -> str:
-    """The digest of its tensors that a file carries, read without them; empty if it is not one of `save_tensors`.
+    """The digest of its tensors that a file written by `save_tensors` contains; empty for other files.
+
+    The tensors are not read.
 
     Raises:
         InputError: it is absent or no safetensors file.
@@ -134,18 +184,19 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _metadata(file: Any) -> dict[str, Any]:
     try:
-        found = json.loads((file.metadata() or {}).get("dbviz", "{}"))
+        metadata = json.loads((file.metadata() or {}).get("dbviz", "{}"))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _seal(metadata: dict[str, Any]) -> str:
-    """A digest of the metadata, that of the tensors among them."""
+    """A digest of the metadata, which include that of the tensors."""
     return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
 def _what_is_wrong(path: Path) -> str:
+    """The reason, as the end of a sentence, why a file could not be read as safetensors."""
     if path.is_dir():
         return "is a directory: give a .safetensors file"
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Names of files and places to write to."""
+"""File names, and directories to write to."""
 
 import os
 import re
@@ -11,7 +11,7 @@ __all__ = ["file_name", "output_directory"]
 
 
 def file_name(parts: Sequence[str]) -> str:
-    """The parts joined by dashes, with an underscore for whatever a file system might not take.
+    """The parts joined by dashes, with characters that a file system may not allow replaced by an underscore.
 
     Example:
         >>> file_name(["cifar10", "timm:resnet18", "30"])
@@ -21,10 +21,16 @@ def file_name(parts: Sequence[str]) -> str:
 
 
 def output_directory(path: Path) -> Path:
-    """`path`, made if it is absent, and tried: a place that cannot be written to is found before hours of work.
+    """`path`, created if it is absent, after a test that it can be written to: better now than after hours of work.
 
     Raises:
-        InputError: it cannot be made or written to.
+        InputError: it cannot be created or written to.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     output_directory(Path(folder, "figures")).is_dir()
+        True
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

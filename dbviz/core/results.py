@@ -1,4 +1,4 @@
-"""Results as JSON: a number printed is a number stored, with command, environment and date beside it."""
+"""Results as JSON files: every number that is printed is stored, with its command, environment and date."""
 
 import json
 import shlex
@@ -14,22 +14,38 @@ __all__ = ["write_result"]
 
 
 def write_result(path: Path, result: dict[str, Any], *, device: Any = None) -> Path:
-    """Writes `result` whole or not at all, with how, when and with what it was found; returns the path.
+    """Writes `result` atomically, with the command, the date and the environment that it was computed in.
+
+    Args:
+        result: JSON values by name.
+        device: the torch device that it was computed on.
+
+    Returns:
+        `path`.
 
     Raises:
-        OSError: the place cannot be written to.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = write_result(Path(folder, "a.json"), {"agreement": 0.83})
+        ...     list(json.loads(path.read_text()))
+        ['command', 'date', 'agreement', 'environment']
     """
-    found = {
+    record = {
         "command": shlex.join(["python", *_program(), *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         **result,
         "environment": environment(device),
     }
-    atomic_write(path, (json.dumps(found, indent=2) + "\n").encode())
+    atomic_write(path, (json.dumps(record, indent=2) + "\n").encode())
     return path
 
 
 def _program() -> list[str]:
-    """`-m dbviz.NAME` for the package's own commands, else the script."""
+    """`-m dbviz.NAME` for the package's own commands, `-m dbviz` for all of them together, else the script."""
     script = Path(sys.argv[0])
+    if script.name == "dbviz" or script == Path(__file__).parents[1] / "__main__.py":
+        return ["-m", "dbviz"]
     return ["-m", f"dbviz.{script.stem}"] if script.parent == Path(__file__).parents[1] else [str(script)]

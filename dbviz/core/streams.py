@@ -1,8 +1,8 @@
 """Random streams keyed by seed and name, so that no draw depends on how many were made before it.
 
 A key is a hash of the seed and a path such as `("order", 7)`: the batch order of seed 3 in epoch 7 is the same
-whatever the architecture, and a resumed run needs no saved generator state. The library never reads or moves
-torch's global generator; where a layer can draw from nothing else (dropout), `torch_seeded` sets it and puts it back.
+for every architecture, and a resumed run needs no saved generator state. The library never reads or advances
+torch's global generator; where a layer can draw from nothing else (dropout), `torch_seeded` sets and restores it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["numpy_stream", "stream_key", "torch_seeded", "torch_stream"]
 
 
 def stream_key(seed: int, *path: str | int, bits: int = 63) -> int:
-    """The key of the stream named by `path` under `seed`, an integer in [0, 2**bits).
+    """The key of the stream that `path` names under `seed`: an integer in [0, 2**bits), a BLAKE2b hash of both.
 
     Example:
         >>> stream_key(3, "order", 7) == stream_key(3, "order", 7) != stream_key(3, "augment", 7)
@@ -32,14 +32,26 @@ def stream_key(seed: int, *path: str | int, bits: int = 63) -> int:
 
 
 def numpy_stream(seed: int, *path: str | int) -> np.random.Generator:
-    """A NumPy generator (counter-based Philox) for the stream named by `path`."""
+    """A NumPy generator (counter-based Philox) for the stream that `path` names.
+
+    Example:
+        >>> numpy_stream(3, "order", 7).permutation(5).tolist() == numpy_stream(3, "order", 7).permutation(5).tolist()
+        True
+    """
     import numpy as np
 
     return np.random.Generator(np.random.Philox(key=stream_key(seed, *path, bits=128)))
 
 
 def torch_stream(seed: int, *path: str | int) -> torch.Generator:
-    """A torch CPU generator for the stream named by `path`."""
+    """A torch CPU generator for the stream that `path` names.
+
+    Example:
+        >>> import torch
+        >>> first, second = (torch.rand(2, generator=torch_stream(3, "init", name)) for name in ("weight", "bias"))
+        >>> torch.equal(first, second)
+        False
+    """
     import torch
 
     return torch.Generator().manual_seed(stream_key(seed, *path))
@@ -47,9 +59,17 @@ def torch_stream(seed: int, *path: str | int) -> torch.Generator:
 
 @contextlib.contextmanager
 def torch_seeded(seed: int, *path: str | int) -> Iterator[None]:
-    """Within the block torch's global generators (CPU and every CUDA device) stand at the stream named by `path`.
+    """Within the block torch's global generators (CPU and every CUDA device) are seeded by the stream of `path`.
 
-    They are put back afterwards.
+    Their states are restored afterwards.
+
+    Example:
+        >>> import torch
+        >>> before = torch.get_rng_state()
+        >>> with torch_seeded(3, "dropout", 7):
+        ...     mask = torch.rand(4) < 0.5
+        >>> torch.equal(torch.get_rng_state(), before)
+        True
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What a command prints: lines, tables, durations."""
+"""Output of commands on the terminal: lines, tables, durations."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,34 +11,45 @@ __all__ = ["duration", "print_table", "say", "say_written"]
 
 
 def say(text: str) -> None:
-    """One line for the reader, on standard output, at once."""
+    """Prints a line on standard output and flushes it.
+
+    Example:
+        >>> say("Sampling 3 networks.")
+        Sampling 3 networks.
+    """
     print(text, flush=True)
 
 
 def say_written(paths: Iterable[Path]) -> None:
-    """Where the results are, a line a file."""
+    """Prints the paths of the files written, one a line.
+
+    Example:
+        >>> say_written([Path("a.png"), Path("a.json")])
+        Written:
+          a.png
+          a.json
+    """
     say("\n".join(["Written:", *(f"  {path}" for path in paths)]))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output; all columns but the first are numbers and stand to the right."""
+    """Prints a table on standard output; all columns but the first contain numbers and are right-aligned."""
     table = Table()
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right")
     for row in rows:
         table.add_row(*row)
-    # a pipe has no width of its own: let no number be cut there
+    # a pipe has no width of its own, and no number may be truncated there
     console = Console(width=None if sys.stdout.isatty() else 400)
     console.print(title, style="bold", highlight=False)
     console.print(table)
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them.
-
+    """A duration in hours, minutes and seconds, at most two of them.
     Example:
-        >>> duration(8.4), duration(95), duration(7300)
-        ('8 s', '1 min 35 s', '2 h 2 min')
+        >>> duration(8.4), duration(95.0), duration(7300.0)
+        ('8 s', '1 min 35 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:

@@ -1,4 +1,4 @@
-"""Datasets as uint8 arrays, label noise, and batches that lie on the device or come from a DataLoader."""
+"""Datasets as uint8 arrays, label noise, and training batches made on the device or by a DataLoader."""
 
 from dbviz.data.arrays import Images, ImageSet
 from dbviz.data.datasets import DATASETS, load_images

@@ -1,4 +1,4 @@
-"""A labelled set of images, whole in memory as uint8.
+"""Labelled sets of images, held in memory as uint8.
 
 Axes: n images, c channels, h rows, w columns.
 """
@@ -19,7 +19,16 @@ __all__ = ["ImageSet", "Images"]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSet:
-    """One split of a dataset."""
+    """One split of a dataset.
+
+    Raises:
+        InputError: numbers of images and labels differ, or a label is no class.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> shapes(100)
+        ImageSet(shapes train: 100 images of (3, 32, 32), 10 classes)
+    """
 
     name: str
     """The dataset's name, e.g. `cifar10`."""
@@ -35,7 +44,7 @@ class ImageSet:
     def __post_init__(self) -> None:
         if len(self.pixels) != len(self.labels):
             raise InputError(
-                f"{self.name}: {len(self.pixels)} images but {len(self.labels)} labels: give one label an image"
+                f"{self.name}: {len(self.pixels)} images but {len(self.labels)} labels: give one label per image"
             )
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
             raise InputError(
@@ -47,8 +56,7 @@ class ImageSet:
         return len(self.pixels)
 
     def __repr__(self) -> str:
-        classes = f"{len(self.class_names)} classes"
-        return f"ImageSet({self.name} {self.split}: {len(self):,} images of {self.image_shape}, {classes})"
+        return f"ImageSet({self.name} {self.split}: {len(self):,} images of {_shape_and_classes(self)})"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -60,20 +68,26 @@ class ImageSet:
         """The first `count` images; all of them for None.
 
         Raises:
-            InputError: there are fewer.
+            InputError: there are fewer, or `count` is below 1.
         """
         if count is None:
             return self
         if count < 1:
-            raise InputError(f"{count} images asked for: ask for at least 1")
+            raise InputError(f"{count} images requested: request at least 1")
         if count > len(self):
             raise InputError(
-                f"{count:,} images asked for, but {self.name} {self.split} has {len(self):,}: ask for at most that"
+                f"{count:,} images requested, but {self.name} {self.split} has {len(self):,}: request at most that many"
             )
         return dataclasses.replace(self, pixels=self.pixels[:count], labels=self.labels[:count])
 
     def normalized(self, indices: np.ndarray | list[int]) -> Float32[Tensor, "n c h w"]:
-        """The images at `indices` as a network sees them: (pixel / 255 - mean) / std, never augmented."""
+        """The images at `indices` as inputs of a network: (pixel / 255 - mean) / std, never augmented.
+
+        Example:
+            >>> from dbviz.data import shapes
+            >>> shapes(100).normalized([0, 7]).shape
+            torch.Size([2, 3, 32, 32])
+        """
         pixels = torch.from_numpy(self.pixels[np.asarray(indices)]).float() / 255
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
         return (pixels - mean) / std
@@ -81,10 +95,20 @@ class ImageSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """A dataset: its training and its test images."""
+    """A dataset: its training and its test images.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> Images(train=shapes(100), test=shapes(20, split="test"))
+        Images(shapes: 100 training and 20 test images of (3, 32, 32), 10 classes)
+    """
 
     train: ImageSet
     test: ImageSet
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.train):,} training and {len(self.test):,} test images"
+        return f"Images({self.name}: {counts} of {_shape_and_classes(self.train)})"
 
     @classmethod
     def from_arrays(
@@ -95,18 +119,27 @@ class Images:
         name: str,
         class_names: tuple[str, ...] | list[str],
     ) -> "Images":
-        """A user's own dataset, from (images uint8 (n, c, h, w), labels (n,)) of each split.
+        """Your own dataset, from the images, uint8 (n, c, h, w), and labels (n,) of each split.
 
-        Mean and standard deviation are those of the training images. The name gains a fingerprint of all
-        arrays, so that runs trained on other contents are never taken for these.
+        Mean and standard deviation are those of the training images. A fingerprint of all arrays is appended to the
+        name, so that runs trained on other contents are never mistaken for runs on these.
 
         Raises:
             InputError: images are not uint8 of shape (n, c, h, w), or labels do not fit.
+
+        Example:
+            >>> rng = np.random.default_rng(0)
+            >>> pixels, labels = rng.integers(0, 256, (60, 3, 8, 8), dtype=np.uint8), np.arange(60) % 2
+            >>> classes = ["cat", "dog"]
+            >>> images = Images.from_arrays((pixels[:50], labels[:50]), (pixels[50:], labels[50:]), name="pets",
+            ...                             class_names=classes)
+            >>> images.name.startswith("pets@"), len(images.test)
+            (True, 10)
         """
         for split, (pixels, _) in (("train", train), ("test", test)):
             if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 4:
-                found = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {getattr(pixels, 'shape', '')}"
-                raise InputError(f"{name}: {split} images are {found}: give a uint8 array of shape (n, c, h, w)")
+                kind = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {getattr(pixels, 'shape', '')}"
+                raise InputError(f"{name}: {split} images are {kind}: give a uint8 array of shape (n, c, h, w)")
         scaled = train[0].astype(np.float64) / 255
         digest = hashlib.sha256()
         for array in (*train, *test):
@@ -137,7 +170,15 @@ class Images:
         return self.train.image_shape
 
     def split(self, name: str) -> ImageSet:
-        """The split called `train` or `test`."""
+        """The split called `train` or `test`.
+
+        Raises:
+            InputError: it has another name.
+        """
         if name not in ("train", "test"):
             raise InputError(f"unknown split {name!r}: choose train or test")
         return self.train if name == "train" else self.test
+
+
+def _shape_and_classes(images: ImageSet) -> str:
+    return f"{images.image_shape}, {len(images.class_names)} classes"

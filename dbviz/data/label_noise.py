@@ -1,7 +1,7 @@
-"""Wrong labels on training images: how many of each class, which, and as what.
+"""Label noise: which training images of each class get a wrong label, and which label.
 
 Every draw comes from the noise stream, keyed by class, so the same noise can be held fixed over many runs or varied
-with them. A higher rate relabels the images of a lower one and more, each as what it was relabelled there.
+with them. The images relabelled at a lower rate are relabelled at a higher rate too, with the same wrong labels.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.errors import InputError, unknown_name
 from dbviz.core.streams import numpy_stream
 from dbviz.data.arrays import ImageSet
@@ -17,18 +18,21 @@ from dbviz.spec import LabelNoise
 __all__ = ["ASYMMETRIC", "mislabelled", "noisy_labels", "parse_noise"]
 
 ASYMMETRIC = {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"}
-"""What CIFAR-10's classes are taken for (Patrini et al. 2017)."""
+"""The wrong label that asymmetric noise gives to each of these classes of CIFAR-10 (Patrini et al. 2017)."""
 
 
 def parse_noise(text: str) -> LabelNoise | Path | None:
-    """`0.2`, `asymmetric:0.4` or the place of a file of labels; None for a rate of 0.
+    """The label noise that a text describes: `0.2`, `asymmetric:0.4`, or the path of a file of labels.
+
+    Returns:
+        None for a rate of 0.
 
     Raises:
         InputError: a rate is outside [0, 1), or the kind is unknown.
 
     Example:
-        >>> str(parse_noise("asymmetric:0.4"))
-        'asymmetric 0.4'
+        >>> parse_noise("0.2"), parse_noise("asymmetric:0.4"), parse_noise("labels.csv")
+        (LabelNoise(rate=0.2), LabelNoise(kind='asymmetric', rate=0.4), PosixPath('labels.csv'))
     """
     kind, colon, share = text.partition(":") if not _is_number(text) else ("symmetric", ":", text)
     if not (colon and _is_number(share)):
@@ -41,32 +45,46 @@ def parse_noise(text: str) -> LabelNoise | Path | None:
     return LabelNoise(kind="symmetric" if kind == "symmetric" else "asymmetric", rate=rate) if rate else None
 
 
+@renamed_parameter("given", "file_labels")
 def noisy_labels(
-    images: ImageSet, noise: LabelNoise | None, seed: int, given: Int64[np.ndarray, " whole"] | None = None
+    images: ImageSet, noise: LabelNoise | None, seed: int, file_labels: Int64[np.ndarray, " whole"] | None = None
 ) -> Int64[np.ndarray, " n"]:
     """The labels that a run is trained on.
 
     symmetric: round(rate x count) images of each class get one of the other classes, each equally likely.
-    asymmetric: round(rate x count) images of each class of `ASYMMETRIC` get the class it is taken for.
-    file: the labels `given`.
+    asymmetric: round(rate x count) images of each class in `ASYMMETRIC` get the label it has there.
+    file: `file_labels`.
 
     Args:
         images: the images trained on, with their true labels.
         seed: of the noise stream.
-        given: of kind `file`, the labels of the whole training set, of which `images` are the first.
+        file_labels: for noise of kind `file`, the labels of the whole training set, of which `images` are the first.
 
     Raises:
-        InputError: asymmetric noise for a dataset that lacks CIFAR-10's classes, or too few given labels.
+        InputError: asymmetric noise for a dataset that lacks CIFAR-10's classes, or too few labels from the file.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> images = shapes(1000)
+        >>> labels = noisy_labels(images, LabelNoise(rate=0.2), seed=0)
+        >>> int(mislabelled(images, labels).sum())
+        200
     """
     if noise is None:
         return images.labels
     if noise.rate is None:
-        return _first_given(images, given)
+        return _from_file(images, file_labels)
     return _symmetric(images, noise.rate, seed) if noise.kind == "symmetric" else _asymmetric(images, noise.rate, seed)
 
 
 def mislabelled(images: ImageSet, labels: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """Which of `images` have another label in `labels` than their own."""
+    """Whether the label of each image in `labels` differs from its true one.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> mislabelled(shapes(3), np.array([0, 1, 7])).tolist()
+        [False, False, True]
+    """
     return labels != images.labels
 
 
@@ -103,8 +121,8 @@ def _asymmetric(images: ImageSet, rate: float, seed: int) -> Int64[np.ndarray, "
     return labels
 
 
-def _first_given(images: ImageSet, given: Int64[np.ndarray, " whole"] | None) -> Int64[np.ndarray, " n"]:
-    if given is None or len(given) < len(images):
-        count = 0 if given is None else len(given)
+def _from_file(images: ImageSet, file_labels: Int64[np.ndarray, " whole"] | None) -> Int64[np.ndarray, " n"]:
+    if file_labels is None or len(file_labels) < len(images):
+        count = 0 if file_labels is None else len(file_labels)
         raise InputError(f"{count} labels are given for {len(images)} images: give one each")
-    return given[: len(images)]
+    return file_labels[: len(images)]

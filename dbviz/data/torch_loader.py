@@ -1,4 +1,4 @@
-"""The ordinary DataLoader path, for a user's own torch dataset with its own transforms.
+"""Batches from a torch DataLoader, for a user's own dataset with its own transforms.
 
 Every sample is made with Python's, NumPy's and torch's global generators seeded for its epoch and index. So batches
 are equal for any number of workers, and no two workers repeat each other's augmentation.
@@ -11,13 +11,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dbviz.core.errors import InputError
-from dbviz.core.seeding import generators_at, seed_worker, worker_generator
+from dbviz.core.seeding import globally_seeded, seed_worker, worker_generator
 from dbviz.data.device_batches import Batch, epoch_order
 from dbviz.spec import Seeds
 
 __all__ = ["LoaderBatches", "SeededSampler", "SeededSamples", "seeded_loader"]
 
-Place = tuple[int, int]
+SampleKey = tuple[int, int]
 """An epoch, counted from 0, and the index of a sample."""
 
 
@@ -30,19 +30,31 @@ def seeded_loader(
     num_workers: int = 0,
     **options: Any,
 ) -> DataLoader[Any]:
-    """A DataLoader whose batches depend on the seed and the epoch alone, whatever the number of workers.
+    """A DataLoader whose batches depend on the seed and the epoch alone, and not on the number of workers.
 
     Every pass over it is a new epoch with another order and other augmentation, also with `persistent_workers`;
-    `loader.sampler.set_epoch(n)` says which epoch the next pass is. What a `collate_fn` draws is not seeded.
+    `loader.sampler.set_epoch(n)` sets the epoch of the next pass. Random numbers drawn in a `collate_fn` are not
+    seeded.
 
     Args:
         dataset: a map-style dataset; its transforms may draw from any of the three global generators, but not from one
-            that the dataset holds itself, which nothing can seed from outside.
-        seed: of order and augmentation; those of `LoaderBatches` with `Seeds.all(seed)`.
+            that the dataset holds itself, which cannot be seeded from outside.
+        seed: of order and augmentation; the batches are those of `LoaderBatches` with `Seeds.all(seed)`.
         options: of `torch.utils.data.DataLoader`.
 
     Raises:
         InputError: the dataset has no length.
+
+    Example:
+        >>> import random
+        >>> class Noise(Dataset):
+        ...     def __len__(self):
+        ...         return 4
+        ...     def __getitem__(self, index):
+        ...         return random.random()
+        >>> first, second = (torch.cat(list(seeded_loader(Noise(), seed=3))) for _ in range(2))
+        >>> torch.equal(first, second)
+        True
     """
     sampler = SeededSampler(_length(dataset), seed=seed, shuffle=shuffle)
     options = {"generator": worker_generator(seed), "worker_init_fn": seed_worker} | options
@@ -52,7 +64,7 @@ def seeded_loader(
 
 
 class LoaderBatches:
-    """Batches of a map-style dataset that gives (image tensor, label); the same for any number of workers.
+    """Batches of a map-style dataset of (image tensor, label); the same for any number of workers.
 
     Args:
         dataset: a map-style dataset; its transforms may draw from any of the three global generators.
@@ -60,6 +72,13 @@ class LoaderBatches:
 
     Raises:
         InputError: the dataset has no length.
+
+    Example:
+        >>> from torch.utils.data import TensorDataset
+        >>> dataset = TensorDataset(torch.zeros(6, 3, 8, 8), torch.arange(6))
+        >>> batches = LoaderBatches(dataset, batch_size=4, seeds=Seeds.all(3))
+        >>> [tuple(images.shape) for images, labels in batches.epoch(0)]
+        [(4, 3, 8, 8), (2, 3, 8, 8)]
     """
 
     def __init__(
@@ -83,6 +102,7 @@ class LoaderBatches:
         return -(-self.count // self.batch_size)
 
     def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of epoch `number`, counted from 0; the same at every call."""
         for images, labels in self.loader(number):
             images = images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
             yield images, labels.to(self.device, non_blocking=True)
@@ -102,8 +122,13 @@ class LoaderBatches:
         )
 
 
-class SeededSampler(Sampler[Place]):
-    """(epoch, index) of every sample, in the order of its epoch; each pass is the next epoch."""
+class SeededSampler(Sampler[SampleKey]):
+    """Yields (epoch, index) of every sample, in the order of the epoch; each pass is the next epoch.
+
+    Example:
+        >>> list(SeededSampler(2, seed=3, shuffle=False))
+        [(0, 0), (0, 1)]
+    """
 
     def __init__(self, count: int, *, seed: int, shuffle: bool = True) -> None:
         self.count, self.seed, self.shuffle, self.next_epoch = count, seed, shuffle, 0
@@ -111,7 +136,7 @@ class SeededSampler(Sampler[Place]):
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[SampleKey]:
         number = self.next_epoch
         self.next_epoch += 1
         order = epoch_order(self.seed, number, self.count).tolist() if self.shuffle else range(self.count)
@@ -123,7 +148,7 @@ class SeededSampler(Sampler[Place]):
 
 
 class SeededSamples(Dataset[Any]):
-    """A dataset asked for by (epoch, index), which makes each sample with the global generators seeded for that."""
+    """A dataset indexed by (epoch, index) that makes each sample with the global generators seeded for both."""
 
     def __init__(self, dataset: Dataset[Any], seed: int) -> None:
         self.dataset, self.seed = dataset, seed
@@ -131,9 +156,9 @@ class SeededSamples(Dataset[Any]):
     def __len__(self) -> int:
         return _length(self.dataset)
 
-    def __getitem__(self, place: Place) -> Any:
-        epoch, index = place
-        with generators_at(self.seed, "sample", epoch, index):
+    def __getitem__(self, key: SampleKey) -> Any:
+        epoch, index = key
+        with globally_seeded(self.seed, "sample", epoch, index):
             return self.dataset[index]
 
 

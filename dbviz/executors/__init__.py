@@ -1,7 +1,7 @@
 """Executors: many independent runs in this process, in several processes of this machine, or on a Ray cluster.
 
-What is done with a run is a function of its spec (`Task`); its result is in the store, where the next start finds it.
-`dbviz.executors.ray_cluster` is not imported here: Ray is an extra.
+What is done with a run is a function of its spec (`Task`); its results are in the store, where the next start finds
+them. `dbviz.executors.ray_cluster` is not imported here: Ray is an extra.
 """
 
 from dbviz.executors.events import Event, Executor, Failed, Finished, Retried, Started, Task

@@ -1,4 +1,4 @@
-"""What an executor tells of its runs while it works."""
+"""The interface of an executor: the task that it runs for every spec, and the events that it reports meanwhile."""
 
 import errno
 import traceback
@@ -19,64 +19,94 @@ __all__ = [
     "Started",
     "Task",
     "attempt",
-    "retry_or_give_up",
+    "resolve_attempt",
 ]
 
 Task = Callable[[RunSpec], object]
-"""What is to be done with each run. It is sent to other processes, so it is a function of a module, or a `partial`."""
+"""What is done with each run. It is pickled for other processes: a function of a module, a `partial` of one, or an
+instance of a module's class, but no lambda."""
 
 WORKER_DIED = "its worker process was killed or crashed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """A run is being worked on."""
+    """A worker has started on a run.
+
+    Example:
+        >>> from dbviz.spec import Recipe
+        >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> Started(spec=spec).spec.arch
+        'mlp'
+    """
 
     spec: RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A run is done, and what came of it is in the store."""
+    """A run is finished, and its results are in the store.
+
+    Example:
+        >>> from dbviz.spec import Recipe
+        >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> attempt(spec, lambda spec: None) == Finished(spec=spec)
+        True
+    """
 
     spec: RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retried:
-    """A run was lost with its worker, or failed in a way that may pass, and waits to be done again."""
+    """A run was lost with its worker or failed with an error that may be temporary, and is queued again.
+
+    Example:
+        >>> from dbviz.spec import Recipe
+        >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> Retried(spec=spec, reason=WORKER_DIED).reason
+        'its worker process was killed or crashed'
+    """
 
     spec: RunSpec
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A run cannot be had."""
+    """A run failed and is not retried.
+
+    Example:
+        >>> from dbviz.spec import Recipe
+        >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> failed = Failed.from_exception(spec, RuntimeError("CUDA out of memory"))
+        >>> failed.error, failed.permanent
+        ('CUDA out of memory', False)
+    """
 
     spec: RunSpec
     error: str
-    """In one line."""
+    """The error's message, in one line."""
     traceback: str = ""
     errno: int | None = None
-    """Of an `OSError`."""
-    lasting: bool = True
-    """Whether it would fail again: a divergence would, a GPU without memory left may not."""
+    """The error number of an `OSError`."""
+    permanent: bool = True
+    """Whether it would fail again: a diverging training would, a GPU that is out of memory may not."""
 
     @property
-    def stops_all(self) -> bool:
-        """Whether no other run could be kept either: the disk is full."""
+    def disk_full(self) -> bool:
+        """Whether the disk or the quota is full, so that the results of no other run could be stored either."""
         return self.errno in (errno.ENOSPC, errno.EDQUOT)
 
     @classmethod
-    def of(cls, spec: RunSpec, error: Exception) -> "Failed":
-        """The failure by which `error` ended a run."""
+    def from_exception(cls, spec: RunSpec, error: Exception) -> "Failed":
+        """The failure of a run that raised `error`."""
         return cls(
             spec=spec,
             error=" ".join(f"{error}".split()) or type(error).__name__,
             traceback="".join(traceback.format_exception(error)),
             errno=error.errno if isinstance(error, OSError) else None,
-            lasting=isinstance(error, TrainingDiverged) or not isinstance(error, RuntimeError | MemoryError),
+            permanent=isinstance(error, TrainingDiverged) or not isinstance(error, RuntimeError | MemoryError),
         )
 
 
@@ -85,34 +115,44 @@ Event = Started | Finished | Retried | Failed
 
 @runtime_checkable
 class Executor(Protocol):
-    """A way to get a list of independent runs done."""
+    """Runs a task for each of several independent specs.
+
+    Example:
+        >>> from dbviz.executors import InProcess
+        >>> isinstance(InProcess(), Executor)
+        True
+    """
 
     def run(self, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
-        """Does every run, telling of each when it starts and ends; a failing one does not stop the others."""
+        """Runs `task` for every spec and yields an event when a run starts and ends; a failure stops no other run."""
         ...
 
     @property
     def concurrency(self) -> int:
-        """How many runs are worked on at a time."""
+        """The number of runs that are worked on at the same time."""
         ...
 
     def __str__(self) -> str:
-        """Where the runs are done, for the reader."""
+        """Where the runs are executed, as a phrase for messages."""
         ...
 
 
 def attempt(spec: RunSpec, task: Task) -> Finished | Failed:
-    """Does one run, whatever comes of it; an interruption alone is let through."""
+    """Runs the task once; every exception but an interruption becomes a `Failed`."""
     try:
         task(spec)
     except Exception as error:
-        return Failed.of(spec, error)
+        return Failed.from_exception(spec, error)
     return Finished(spec=spec)
 
 
-def retry_or_give_up(spec: RunSpec, result: Finished | Failed | None, left: int) -> Finished | Failed | Retried:
-    """What a result means where it may be tried `left` times more; None stands for a worker that died."""
-    lost = result is None or (isinstance(result, Failed) and not result.lasting)
-    if lost and left:
-        return Retried(spec=spec, why=result.error if isinstance(result, Failed) else WORKER_DIED)
+def resolve_attempt(spec: RunSpec, result: Finished | Failed | None, retries_left: int) -> Finished | Failed | Retried:
+    """The event that an attempt ends in: retried if its failure may be temporary and retries are left.
+
+    Args:
+        result: None if the worker died.
+    """
+    temporary = result is None or (isinstance(result, Failed) and not result.permanent)
+    if temporary and retries_left:
+        return Retried(spec=spec, reason=result.error if isinstance(result, Failed) else WORKER_DIED)
     return result or Failed(spec=spec, error=f"{WORKER_DIED}, each time it was tried")

@@ -1,4 +1,4 @@
-"""Runs in this process, one behind the other."""
+"""Runs in this process, one after the other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,14 @@ __all__ = ["InProcess"]
 
 @dataclass(frozen=True)
 class InProcess:
-    """Does the runs here, with the threads that torch has."""
+    """Executes runs in this process, with torch's current number of threads.
+
+    Example:
+        >>> from dbviz.spec import Recipe
+        >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> [type(event).__name__ for event in InProcess().run([spec], lambda spec: None)]
+        ['Started', 'Finished']
+    """
 
     concurrency = 1
 

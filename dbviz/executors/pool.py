@@ -1,7 +1,7 @@
-"""Runs in processes of this machine: one thread each, and a lost one's run is done again.
+"""Runs in processes of this machine, one thread each; the run of a worker that died is retried.
 
-`concurrent.futures` gives all its work up when one of its processes is killed. Here each worker has a pipe of its own:
-the end of its pipe tells which worker died, and which run it had.
+`concurrent.futures` gives up all its work when one of its processes is killed. Here each worker has a pipe of its own:
+a pipe that closes tells which worker died, and which run it was working on.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 import torch
 
 from dbviz.core.errors import InputError
-from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, retry_or_give_up
+from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, resolve_attempt
 from dbviz.spec import RunSpec
 
 __all__ = ["Pool"]
@@ -25,11 +25,21 @@ __all__ = ["Pool"]
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Does the runs in `processes` processes of this machine, each with one thread of torch."""
+    """Executes runs in `processes` processes of this machine, each with one torch thread.
+
+    Raises:
+        InputError: `processes` is below 1.
+
+    Example:
+        >>> from dbviz.executors import run_tasks
+        >>> print(Pool(processes=2))
+        in 2 processes of one thread
+        >>> run_tasks({spec: 1.0}, task, Pool(processes=2))  # doctest: +SKIP
+    """
 
     processes: int
     retries: int = 2
-    """How often a run is done again whose worker died, or that failed in a way that may pass."""
+    """How often a run is retried whose worker died, or whose error may be temporary."""
 
     def __post_init__(self) -> None:
         if self.processes < 1:
@@ -46,22 +56,22 @@ class Pool:
         try:
             while waiting or busy:
                 while waiting and len(busy) < self.processes:
-                    worker, (spec, left) = idle.pop() if idle else _Worker.begin(task), waiting.popleft()
-                    worker.give(spec)
-                    busy[worker.pipe] = worker, spec, left
+                    worker, (spec, retries_left) = idle.pop() if idle else _Worker.start(task), waiting.popleft()
+                    worker.send(spec)
+                    busy[worker.pipe] = worker, spec, retries_left
                     yield Started(spec=spec)
                 for pipe in wait(list(busy)):
-                    worker, spec, left = busy.pop(pipe)  # pyright: ignore[reportArgumentType]
-                    result = worker.result()
+                    worker, spec, retries_left = busy.pop(pipe)  # pyright: ignore[reportArgumentType]
+                    result = worker.receive()
                     if result is not None:
                         idle.append(worker)
-                    event = retry_or_give_up(spec, result, left)
+                    event = resolve_attempt(spec, result, retries_left)
                     if isinstance(event, Retried):
-                        waiting.append((spec, left - 1))
+                        waiting.append((spec, retries_left - 1))
                     yield event
         finally:
             for worker in [*idle, *(worker for worker, _, _ in busy.values())]:
-                worker.end()
+                worker.stop()
 
     def __str__(self) -> str:
         return f"in {self.processes} processes of one thread"
@@ -69,13 +79,13 @@ class Pool:
 
 @dataclass(frozen=True)
 class _Worker:
-    """A process that does one run after another, and the pipe to it."""
+    """A process that executes one run after another, and the pipe to it."""
 
     process: SpawnProcess
     pipe: Connection
 
     @classmethod
-    def begin(cls, task: Task) -> "_Worker":
+    def start(cls, task: Task) -> "_Worker":
         context = mp.get_context("spawn")  # a forked process would share torch's threads and CUDA's state
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, task, os.getpid()), daemon=True)
@@ -83,27 +93,27 @@ class _Worker:
         theirs.close()  # else the pipe would stay open when the process dies
         return cls(process, ours)
 
-    def give(self, spec: RunSpec) -> None:
-        with contextlib.suppress(OSError):  # it died: its result will be None
+    def send(self, spec: RunSpec) -> None:
+        with contextlib.suppress(OSError):  # it died: `receive` will return None
             self.pipe.send(spec)
 
-    def result(self) -> Finished | Failed | None:
-        """What came of the run; None if the process died over it."""
+    def receive(self) -> Finished | Failed | None:
+        """The result of the run; None if the process died."""
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
-            self.end()
+            self.stop()
             return None
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self.process.terminate()
         self.process.join()
         self.pipe.close()
 
 
 def _work(pipe: Connection, task: Task, parent: int) -> None:
-    """What a worker does until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
+    """The main loop of a worker, until its pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles an interruption
     torch.set_num_threads(1)
     while os.getppid() == parent:
         try:

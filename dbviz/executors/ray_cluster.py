@@ -1,7 +1,7 @@
 """Runs on a Ray cluster: one of this machine, or a running one whose nodes share the runs directory.
 
-Ray places the runs, books a CPU and a part of a GPU for each, and tells when a worker or a node dies; what a run is and
-when it is done again is as in the pool of local processes.
+Ray schedules the runs, reserves a CPU and a fraction of a GPU for each, and reports when a worker or a node dies; what
+a run is and when it is retried is as in the pool of local processes.
 """
 
 import logging
@@ -15,30 +15,39 @@ from typing import Any
 import torch
 
 from dbviz.core.errors import InputError
-from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, retry_or_give_up
+from dbviz.executors.events import Event, Failed, Finished, Retried, Started, Task, attempt, resolve_attempt
 from dbviz.spec import RunSpec
 
 __all__ = ["RayCluster"]
 
-_PATIENCE = 10.0
-"""Seconds in which a cluster's address must answer."""
+_TIMEOUT = 10.0
+"""Seconds within which a cluster's address must accept a connection."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RayCluster:
-    """Does the runs as Ray tasks of one CPU and one thread each."""
+    """Executes runs as Ray tasks of one CPU and one thread each.
+
+    Raises:
+        InputError: `gpus_per_run` is negative, or above 1 and not a whole number.
+
+    Example:
+        >>> print(RayCluster(address="auto", gpus_per_run=0.25))
+        by Ray on the cluster at auto
+        >>> run_tasks({spec: 1.0}, task, RayCluster())  # doctest: +SKIP
+    """
 
     address: str | None = None
-    """`auto` or HOST:PORT of a running cluster; None starts one on this machine, and stops it at the end."""
+    """`auto` or HOST:PORT of a running cluster; None starts one on this machine and stops it at the end."""
     gpus_per_run: float = 0.0
-    """The part of a GPU that is booked for each run; several runs share one then."""
+    """The fraction of a GPU that is reserved for each run, so that several runs share one; or whole GPUs."""
     retries: int = 2
-    """How often a run is done again whose worker died, or that failed in a way that may pass."""
+    """How often a run is retried whose worker died, or whose error may be temporary."""
 
     def __post_init__(self) -> None:
         whole = float(self.gpus_per_run).is_integer()
         if self.gpus_per_run < 0 or (self.gpus_per_run > 1 and not whole):
-            raise InputError(f"gpus per run are {self.gpus_per_run:g}: give a part of one, such as 0.25, or whole ones")
+            raise InputError(f"gpus per run are {self.gpus_per_run:g}: give a fraction such as 0.25, or a whole number")
 
     @property
     def concurrency(self) -> int:
@@ -57,30 +66,30 @@ class RayCluster:
         waiting = deque((spec, self.retries) for spec in specs)
         running: dict[Any, tuple[RunSpec, int]] = {}
         while waiting or running:
-            while waiting and len(running) < self._places(ray):
-                spec, left = waiting.popleft()
-                running[remote.remote(spec, shared)] = spec, left
+            while waiting and len(running) < self._slots(ray):
+                spec, retries_left = waiting.popleft()
+                running[remote.remote(spec, shared)] = spec, retries_left
                 yield Started(spec=spec)
             for done in ray.wait(list(running), timeout=5)[0]:
-                spec, left = running.pop(done)
-                event = retry_or_give_up(spec, _result(ray, done), left)
+                spec, retries_left = running.pop(done)
+                event = resolve_attempt(spec, _result(ray, done), retries_left)
                 if isinstance(event, Retried):
-                    waiting.append((spec, left - 1))
+                    waiting.append((spec, retries_left - 1))
                 yield event
 
-    def _places(self, ray: Any) -> int:
-        """How many runs the cluster, as large as it is now, can do at once.
+    def _slots(self, ray: Any) -> int:
+        """The number of runs that fit into the cluster's current resources at the same time.
 
         Raises:
-            InputError: it has no GPU to book a part of.
+            InputError: GPUs are requested, but the cluster has none.
         """
-        there = ray.cluster_resources()
-        places = int(there.get("CPU", 0))
+        resources = ray.cluster_resources()
+        slots = int(resources.get("CPU", 0))
         if self.gpus_per_run:
-            if not there.get("GPU"):
-                raise InputError("--gpus-per-run asks for GPUs, but the cluster has none: leave it out")
-            places = min(places, int(there["GPU"] / self.gpus_per_run))
-        return max(1, places)
+            if not resources.get("GPU"):
+                raise InputError("--gpus-per-run needs GPUs, but the cluster has none: leave it out")
+            slots = min(slots, int(resources["GPU"] / self.gpus_per_run))
+        return max(1, slots)
 
     def __str__(self) -> str:
         where = f"the cluster at {self.address}" if self.address else "this machine"
@@ -93,7 +102,7 @@ def _with_one_thread(spec: RunSpec, task: Task) -> Finished | Failed:
 
 
 def _result(ray: Any, done: Any) -> Finished | Failed | None:
-    """What came of a task; None if its worker or node was lost."""
+    """The result of a Ray task; None if its worker or node was lost."""
     try:
         return ray.get(done)
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError):
@@ -101,10 +110,10 @@ def _result(ray: Any, done: Any) -> Finished | Failed | None:
 
 
 def _connected(address: str | None) -> Any:
-    """Ray, connected.
+    """The module `ray`, connected to a cluster.
 
     Raises:
-        InputError: it is not installed, or the cluster cannot be reached.
+        InputError: Ray is not installed, or the cluster cannot be reached.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -121,14 +130,14 @@ def _connected(address: str | None) -> Any:
 
 
 def _check_reachable(address: str | None) -> None:
-    """Ray itself tries for a minute; a closed port is known at once."""
+    """Fails at once where a port is closed; Ray itself would try for a minute."""
     host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
     if not address or address == "auto":
         return
     if not (colon and host and port.isdecimal()):
         raise InputError(f"Ray address {address!r}: give auto, HOST:PORT or ray://HOST:PORT")
     try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+        socket.create_connection((host, int(port)), timeout=_TIMEOUT).close()
     except OSError as error:
         raise _unreachable(address, error) from None
 

@@ -1,5 +1,9 @@
-"""Label maps: the class that each model gives to every point of a grid on each plane; sampled, saved, loaded."""
+"""Label maps: the class that each model assigns to every point of a grid on each plane; sampled, saved, loaded.
 
+`dbviz.label_maps.layout` describes their dimensions, coordinates and attributes.
+"""
+
+from dbviz.label_maps.arrays import from_array
 from dbviz.label_maps.files import combine, load, save
 from dbviz.label_maps.provenance import environment_differences
 from dbviz.label_maps.sampling import sample
@@ -7,6 +11,7 @@ from dbviz.label_maps.sampling import sample
 __all__ = [
     "combine",
     "environment_differences",
+    "from_array",
     "load",
     "sample",
     "save",

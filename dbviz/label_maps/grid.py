@@ -1,10 +1,12 @@
-"""The points of an evenly stepped grid on every plane of a set, made on the device when they are asked for.
+"""The points of an evenly spaced grid on every plane of a set, and their images, made on the device on demand.
 
-Axes: c channels, h image rows, w image columns, d = h w c (channels last); grid row i lies at b[i], column j at a[j].
+Axes: c channels, h image rows, w image columns, d = h w c (channels last); grid row i is at b[i], column j at a[j].
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,14 +15,14 @@ from torch import Tensor
 
 from dbviz.planes.plane import Plane
 
-__all__ = ["Axes", "Grid"]
+__all__ = ["Axes", "Grid", "GridPoints"]
 
 Axes = tuple[Float64[np.ndarray, " column"], Float64[np.ndarray, " row"]]
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """origin + a u + b v at every (plane, row, column), numbered in this order over all planes."""
+    """origin + a u + b v at every (plane, row, column); points are numbered in this order over all planes."""
 
     origin: Float32[Tensor, "plane d"]
     u: Float32[Tensor, "plane d"]
@@ -31,9 +33,9 @@ class Grid:
 
     @classmethod
     def of(cls, planes: Sequence[Plane], axes: Sequence[Axes], device: torch.device) -> "Grid":
-        """The grids of `planes` at their `axes`; what is kept of them grows with the planes, not with the points."""
+        """The grids of `planes` at their `axes`; memory grows with the planes, not with the points."""
         parts = [torch.stack([_flat(getattr(plane, part)) for plane in planes]) for part in ("origin", "u", "v")]
-        steps = [torch.from_numpy(np.stack(each)).float() for each in zip(*axes, strict=True)]
+        steps = [torch.from_numpy(np.stack(values)).float() for values in zip(*axes, strict=True)]
         channels, height, width = planes[0].origin.shape
         return cls(*(part.to(device) for part in (*parts, *steps)), image_shape=(channels, height, width))
 
@@ -50,27 +52,70 @@ class Grid:
         """Points of one plane."""
         return self.resolution**2
 
-    def images(self, points: Int64[np.ndarray, " n"]) -> Float32[Tensor, "n c h w"]:
-        """The images at the numbered points, fastest where those of a plane stand together, in channels-last layout.
+    def at(self, numbers: Int64[np.ndarray, " n"]) -> "GridPoints":
+        """The numbered points."""
+        return GridPoints(self, numbers)
 
-        A point is the same bits whichever others it is made with.
+    def vectors(self, planes: slice) -> Float32[Tensor, "plane 3 c h w"]:
+        """origin, u and v of some planes as images."""
+        channels, height, width = self.image_shape
+        stacked = torch.stack([part[planes] for part in (self.origin, self.u, self.v)], 1)
+        return stacked.view(-1, 3, height, width, channels).permute(0, 1, 4, 2, 3)
+
+    def images(self, numbers: Int64[np.ndarray, " n"]) -> Float32[Tensor, "n c h w"]:
+        """The images at the numbered points, in channels-last layout; fastest where points of a plane are adjacent.
+
+        A point's image is bitwise identical whichever other points it is made with.
         """
-        flat = self.origin.new_empty(len(points), self.origin.shape[1])
-        for plane, run in _runs(points // self.points):
-            within = torch.from_numpy(points[run] % self.points).to(flat.device)
-            a, b = self.a[plane, within % self.resolution], self.b[plane, within // self.resolution]
-            torch.addcmul(self.origin[plane], a[:, None], self.u[plane], out=flat[run])
-            torch.addcmul(flat[run], b[:, None], self.v[plane], out=flat[run])
+        flat = self.origin.new_empty(len(numbers), self.origin.shape[1])
+        points = self.at(numbers)
+        a, b = points.coordinates()
+        for plane, run in points.runs():
+            torch.addcmul(self.origin[plane], a[run, None], self.u[plane], out=flat[run])
+            torch.addcmul(flat[run], b[run, None], self.v[plane], out=flat[run])
         channels, height, width = self.image_shape
         return flat.view(-1, height, width, channels).permute(0, 3, 1, 2)
 
 
+@dataclass(frozen=True, eq=False)
+class GridPoints:
+    """Some points of a grid, at least one. Their images are made when first used, once for all networks."""
+
+    grid: Grid
+    numbers: Int64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @cached_property
+    def images(self) -> Float32[Tensor, "n c h w"]:
+        return self.grid.images(self.numbers)
+
+    def images_at(self, places: Int64[Tensor, " m"]) -> Float32[Tensor, "m c h w"]:
+        """The images of the points at some places among these; if none are made yet, these alone are."""
+        if "images" in vars(self):
+            return self.images[places.to(self.images.device)]
+        return self.grid.images(self.numbers[places.cpu().numpy()])
+
+    def split(self, size: int) -> Iterator["GridPoints"]:
+        """Parts of up to `size` points, in order."""
+        for start in range(0, len(self), size):
+            yield GridPoints(self.grid, self.numbers[start : start + size])
+
+    def coordinates(self) -> tuple[Float32[Tensor, " n"], Float32[Tensor, " n"]]:
+        """a and b of every point."""
+        grid = self.grid
+        numbers = torch.from_numpy(self.numbers).to(grid.a.device)
+        plane, within = numbers // grid.points, numbers % grid.points
+        return grid.a[plane, within % grid.resolution], grid.b[plane, within // grid.resolution]
+
+    def runs(self) -> Iterator[tuple[int, slice]]:
+        """The plane and the place of each run of points of one plane."""
+        planes = self.numbers // self.grid.points
+        edges = [0, *(np.flatnonzero(planes[1:] != planes[:-1]) + 1).tolist(), len(planes)]
+        for start, stop in pairwise(edges):
+            yield int(planes[start]), slice(start, stop)
+
+
 def _flat(image: Float32[Tensor, "c h w"]) -> Float32[Tensor, " d"]:
     return image.permute(1, 2, 0).flatten()
-
-
-def _runs(values: Int64[np.ndarray, " n"]) -> Iterator[tuple[int, slice]]:
-    """Each stretch of equal values, with the value."""
-    starts = np.flatnonzero(np.diff(values, prepend=-1))
-    for start, stop in zip(starts, [*starts[1:], len(values)], strict=True):
-        yield int(values[start]), slice(int(start), int(stop))

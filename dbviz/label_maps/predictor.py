@@ -1,7 +1,7 @@
-"""Exact labels at a fraction of the cost: a fast form of a network, and the network itself where that is not sure.
+"""Exact labels at a fraction of the cost: a fast form of a network, and the network itself where that is uncertain.
 
-The fast form gives logits that are slightly off. Where its two largest lie closer together than the error can reach,
-the network is asked again in plain fp32; so the labels are those of plain fp32 everywhere.
+The logits of a fast form are slightly off. Where the two largest are closer than the bound of this error, the point is
+re-evaluated in plain fp32, so that the labels are those of plain fp32 everywhere.
 
 Axes: n points, c channels, h rows, w columns, k classes.
 """
@@ -16,13 +16,16 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from dbviz.core.errors import InputError
+from dbviz.label_maps.grid import GridPoints
 from dbviz.label_maps.models import check_finite, device_of, shaped_logits
 from dbviz.training.device import evaluation_batch
 
 __all__ = [
     "FastForm",
     "Forward",
+    "ImageForm",
     "Labelled",
+    "PointForm",
     "Predictor",
     "errors",
     "fast_logits",
@@ -33,28 +36,49 @@ __all__ = [
 ]
 
 Forward = Callable[[Tensor], Any]
+"""From images (n, c, h, w) to logits (n, k)."""
+PointForm = Callable[[GridPoints], Tensor]
+"""From n points of a grid to logits (n, k), on the network's device."""
 
-_FEWEST = 32
-"""Images in the smallest batch that a module is given. From 16 on, every architecture here gave an image the same bits
-whatever stood beside it and however many (torch 2.15, AMD EPYC); a single image takes other kernels."""
+_MIN_MODULE_BATCH = 32
+"""Images in the smallest batch that a module is given. From 16 on, every architecture here computed bitwise identical
+logits of an image, whatever the rest and the size of its batch (torch 2.15, AMD EPYC); a single image takes other
+kernels."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageForm:
+    """A form of a network that is evaluated on the points' images.
+
+    Every batch has the same size, the last one padded, since compiled code and CUDA graphs are made for one shape.
+    """
+
+    forward: Forward
+    device: torch.device
+    batch: int
+
+    def __call__(self, points: GridPoints) -> Tensor:
+        images = points.images.to(self.device)
+        # cloned, since a CUDA graph writes the outputs of every batch to the same memory
+        return torch.cat([_padded(self.forward, part, self.batch).clone() for part in images.split(self.batch)])
 
 
 @dataclass(frozen=True, eq=False)
 class FastForm:
     """A form of a network whose logits, with `offset` added, are nearly those of plain fp32."""
 
-    forward: Forward
+    evaluate: PointForm
     how: str
     """Such as `bf16, folded`."""
     offset: Float32[Tensor, " k"]
-    """The mean error, which rounded weights make, taken back."""
+    """Corrects the mean error, such as rounded weights cause."""
     error_bound: float
-    """Labels are right where the two largest logits lie further apart."""
+    """Labels are those of plain fp32 where the two largest logits are farther apart."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """A network as it is asked for labels; `plain` is the network itself, in fp32."""
+    """A network and how it is evaluated; `plain` is the network itself, in fp32."""
 
     name: str
     plain: Forward
@@ -69,10 +93,10 @@ class Predictor:
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """What a predictor says about n points."""
+    """The logits of n points, exact in their argmax."""
 
     logits: Float32[Tensor, "n k"]
-    """Plain fp32's at the points `again`, elsewhere the fast form's; the largest is plain fp32's everywhere."""
+    """Plain fp32's at the points `reevaluated`, elsewhere the fast form's; the argmax is plain fp32's everywhere."""
     reevaluated: Int64[Tensor, " m"]
     """Places, among the n, of the points that were evaluated a second time, in plain fp32."""
     error: float = 0.0
@@ -80,56 +104,55 @@ class Labelled:
 
 
 def plain_predictor(name: str, model: Forward, device: torch.device, batch: int | None = None) -> Predictor:
-    """The model itself, called `name` in errors; its parameters say where it is evaluated, if it has any."""
+    """The model itself, called `name` in errors, on the device of its parameters, or on `device` if it has none."""
     place = device_of(model, device)
     return Predictor(name, model, place, batch or evaluation_batch(place))
 
 
-def label(predictor: Predictor, images: Float32[Tensor, "n c h w"]) -> Labelled:
-    """The logits whose largest gives each image's label. The host waits for the device once.
+def label(predictor: Predictor, points: GridPoints) -> Labelled:
+    """The logits whose argmax is each point's label. The host waits for the device once.
 
     Raises:
         InputError: the outputs are not finite (`NotFiniteError`), or not (n, k) with at most 256 classes.
     """
-    images = images.to(predictor.device)
     if predictor.fast is None:
-        logits = plain_logits(predictor, images)
-        check_finite(logits, torch.arange(len(images)), predictor.name, len(images))
+        logits = plain_logits(predictor, points.images)
+        check_finite(logits, torch.arange(len(points)), predictor.name, len(points))
         return Labelled(logits, torch.empty(0, dtype=torch.int64))
-    logits = fast_logits(predictor.fast, images, predictor.batch)
-    sure = torch.isfinite(logits).all(1) & (logit_gap(logits) > predictor.fast.error_bound)
-    again = (~sure).nonzero()[:, 0]
-    if not len(again):
-        return Labelled(logits, again)
-    exact = plain_logits(predictor, images[again])
-    check_finite(exact, again, predictor.name, len(images))
-    error = float(errors(logits[again], exact).amax())
-    logits[again] = exact
-    return Labelled(logits, again, error)
+    logits = fast_logits(predictor.fast, points)
+    certain = torch.isfinite(logits).all(1) & (logit_gap(logits) > predictor.fast.error_bound)
+    uncertain = (~certain).nonzero()[:, 0]
+    if not len(uncertain):
+        return Labelled(logits, uncertain)
+    exact = plain_logits(predictor, points.images_at(uncertain))
+    check_finite(exact, uncertain, predictor.name, len(points))
+    error = float(errors(logits[uncertain], exact).amax())
+    logits[uncertain] = exact
+    return Labelled(logits, uncertain, error)
 
 
-def fast_logits(fast: FastForm, images: Tensor, batch: int) -> Float32[Tensor, "n k"]:
-    """In batches of one size, the last one filled up: compiled code and CUDA graphs are made for a single shape."""
-    return torch.cat([_filled(fast.forward, part, batch) + fast.offset for part in images.split(batch)])
+def fast_logits(fast: FastForm, points: GridPoints) -> Float32[Tensor, "n k"]:
+    return fast.evaluate(points) + fast.offset
 
 
 def plain_logits(predictor: Predictor, images: Tensor) -> Float32[Tensor, "n k"]:
-    fewest = _FEWEST if isinstance(predictor.plain, nn.Module) else 0
-    parts = images.split(predictor.batch)
-    return torch.cat([_shaped(_filled(predictor.plain, part, fewest), predictor.name, len(part)) for part in parts])
+    """The logits of the network itself, batch by batch."""
+    least = _MIN_MODULE_BATCH if isinstance(predictor.plain, nn.Module) else 0
+    batches = images.to(predictor.device).split(predictor.batch)
+    return torch.cat([_shaped(_padded(predictor.plain, part, least), predictor.name, len(part)) for part in batches])
 
 
-def _filled(forward: Forward, images: Tensor, fewest: int) -> Any:
-    """The outputs for the images, evaluated among blank ones where they are fewer than `fewest`."""
-    missing = fewest - len(images)
+def _padded(forward: Forward, images: Tensor, least: int) -> Any:
+    """The outputs for the images, evaluated among blank ones if they are fewer than `least`."""
+    missing = least - len(images)
     if missing <= 0:
         return forward(images)
     outputs = forward(F.pad(images, (0, 0) * 3 + (0, missing)).contiguous(memory_format=torch.channels_last))
-    return outputs[: len(images)] if isinstance(outputs, Tensor) and len(outputs) == fewest else outputs
+    return outputs[: len(images)] if isinstance(outputs, Tensor) and len(outputs) == least else outputs
 
 
 def logit_gap(logits: Float32[Tensor, "n k"]) -> Float32[Tensor, " n"]:
-    """How far the largest logit is above the second; of a single class, infinitely."""
+    """The largest logit minus the second largest; infinite for a single class."""
     if logits.shape[1] < 2:
         return torch.full_like(logits[:, 0], torch.inf)
     first, second = logits.topk(2).values.unbind(1)
@@ -137,7 +160,7 @@ def logit_gap(logits: Float32[Tensor, "n k"]) -> Float32[Tensor, " n"]:
 
 
 def errors(logits: Float32[Tensor, "n k"], reference: Float32[Tensor, "n k"]) -> Float32[Tensor, " n"]:
-    """How much the difference between the two largest `logits` is off."""
+    """The absolute error in the difference between the two largest `logits`."""
     if logits.shape[1] < 2:
         return torch.zeros_like(logits[:, 0])
     off = (logits - reference).gather(1, logits.topk(2).indices)

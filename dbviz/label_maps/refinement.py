@@ -1,9 +1,9 @@
-"""Label maps from a few of their points: a quadtree that looks closer only where a boundary may be.
+"""Label maps from a few of their points: a quadtree that is refined only where a boundary may be.
 
-It starts from a coarse lattice. A cell is left whole, all of it the label of its corners, when the corners agree and
-the lead of their label over every other is large against how much that lead varies from corner to corner: the lead of
-a smooth function would have to bend sharply inside the cell to be lost there. Every other cell is split at its middle.
-A cell left whole is split after all when a point evaluated later on its rim has another label.
+It starts from a coarse lattice. A cell is filled with the label of its corners if the corners agree and the gap between
+their logit and every other is large against the variation of that gap from corner to corner: the gap of a smooth
+function would have to bend sharply inside the cell to change its sign there. Every other cell is split at its middle.
+A filled cell is split after all when a point evaluated later on its rim has another label.
 
 Axes: k classes; a cell is (plane, top, bottom, left, right), the rows and columns of its rim.
 """
@@ -16,11 +16,11 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 
 __all__ = ["CAUTION", "Refined", "refined"]
 
-Ask = Callable[[Int64[np.ndarray, " n"]], Float32[np.ndarray, "n k"]]
-"""Gives the logits at points, numbered plane by plane and row by row, in rising order."""
+Evaluate = Callable[[Int64[np.ndarray, " n"]], Float32[np.ndarray, "n k"]]
+"""Returns the logits at points, numbered plane by plane and row by row, in rising order."""
 
 CAUTION = 0.25
-"""How large the lead must be, as a share of its variation over a cell's corners. Larger is surer and slower."""
+"""How large the logit gap must be, as a share of its variation over a cell's corners. Larger is safer and slower."""
 _STRIDE = 16
 """Points from one line of the first lattice to the next."""
 
@@ -35,47 +35,49 @@ class Refined:
     evaluated: Bool[np.ndarray, "plane row column"]
 
 
-def refined(ask: Ask, planes: int, resolution: int, *, caution: float = CAUTION, stride: int = _STRIDE) -> Refined:
+def refined(
+    evaluate: Evaluate, planes: int, resolution: int, *, caution: float = CAUTION, stride: int = _STRIDE
+) -> Refined:
     """The label maps of `planes` planes, all refined together, level by level.
 
-    `ask` is asked for no point twice. A point it was asked for has the label of its largest logit, and with an
-    infinite `caution` that is every point.
+    No point is evaluated twice. An evaluated point has the label of its largest logit; with an infinite `caution` every
+    point is evaluated.
     """
-    logits = _Asked(ask, planes * resolution**2)
+    logits = _CachedLogits(evaluate, planes * resolution**2)
     labels = np.zeros((planes, resolution, resolution), np.uint8)
     evaluated = np.zeros(labels.shape, bool)
-    whole, cells = np.empty((0, 5), np.int64), _lattice(planes, resolution, stride)
+    filled, cells = np.empty((0, 5), np.int64), _lattice(planes, resolution, stride)
     while len(cells):
         corners = _corners(cells, resolution)
         values = logits.at(corners)
         evaluated.reshape(-1)[corners] = True
         labels.reshape(-1)[corners] = values.argmax(2)
-        sure = _is_sure(values, caution)
-        _fill(labels, evaluated, cells[sure])
-        whole = np.concatenate([whole, cells[sure]])
-        cells = _split(cells[~sure])
+        uniform = _is_uniform(values, caution)
+        _fill(labels, evaluated, cells[uniform])
+        filled = np.concatenate([filled, cells[uniform]])
+        cells = _split(cells[~uniform])
         if not len(cells):
-            spoiled = _is_spoiled(labels, evaluated, whole)
-            whole, cells = whole[~spoiled], _split(whole[spoiled])
+            contradicted = _is_contradicted(labels, evaluated, filled)
+            filled, cells = filled[~contradicted], _split(filled[contradicted])
     return Refined(labels, evaluated)
 
 
-class _Asked:
-    """Logits by point, each asked for once."""
+class _CachedLogits:
+    """Logits by point, each evaluated once."""
 
-    def __init__(self, ask: Ask, points: int) -> None:
-        self.ask = ask
+    def __init__(self, evaluate: Evaluate, points: int) -> None:
+        self.evaluate = evaluate
         self.place = np.full(points, -1, np.int64)
-        """The row of each point's logits; -1 where they are not known."""
+        """The row of each point's logits; -1 where they are not evaluated yet."""
         self.rows: list[np.ndarray] = []
 
     def at(self, points: Int64[np.ndarray, "n corner"]) -> Float32[np.ndarray, "n corner k"]:
-        """The logits at the points; those not known yet are asked for together."""
+        """The logits at the points; those not cached are evaluated together."""
         new = np.unique(points[self.place[points] < 0])
         if len(new):
             known = sum(map(len, self.rows))
             self.place[new] = np.arange(known, known + len(new))
-            self.rows = [np.concatenate([*self.rows, self.ask(new)])]
+            self.rows = [np.concatenate([*self.rows, self.evaluate(new)])]
         return self.rows[0][self.place[points]]
 
 
@@ -93,57 +95,57 @@ def _corners(cells: Cells, resolution: int) -> Int64[np.ndarray, "n 4"]:
     return rows + np.stack([left, right, left, right], 1)
 
 
-def _is_sure(logits: Float32[np.ndarray, "n 4 k"], caution: float) -> Bool[np.ndarray, " n"]:
-    """Whether a cell's corners agree, and their lead over each other label outweighs its variation."""
+def _is_uniform(logits: Float32[np.ndarray, "n 4 k"], caution: float) -> Bool[np.ndarray, " n"]:
+    """Whether a cell's corners agree, and the gap of their logit to every other outweighs the gap's variation."""
     label = logits.argmax(2)
     agree = (label == label[:, :1]).all(1)
     first = label[:, 0]
-    lead = np.take_along_axis(logits, first[:, None, None], 2) - logits
-    least, most = lead.min(1), lead.max(1)
+    gap = np.take_along_axis(logits, first[:, None, None], 2) - logits
+    least, most = gap.min(1), gap.max(1)
     with np.errstate(invalid="ignore"):  # an infinite caution times no variation
-        ahead = least > caution * (most - least)
-    ahead[np.arange(len(ahead)), first] = True
-    return agree & ahead.all(1)
+        outweighs = least > caution * (most - least)
+    outweighs[np.arange(len(outweighs)), first] = True
+    return agree & outweighs.all(1)
 
 
 def _fill(labels: UInt8[np.ndarray, "p r c"], evaluated: Bool[np.ndarray, "p r c"], cells: Cells) -> None:
-    """Gives the points of each cell that were not evaluated the label of its first corner."""
-    for some, points in _by_size(cells):
-        plane, top, _, left, _ = cells[some].T
+    """Sets the points of each cell that were not evaluated to the label of its first corner."""
+    for same_size, points in _by_size(cells):
+        plane, top, _, left, _ = cells[same_size].T
         inside = labels[points]
         labels[points] = np.where(evaluated[points], inside, labels[plane, top, left][:, None, None])
 
 
-def _is_spoiled(
+def _is_contradicted(
     labels: UInt8[np.ndarray, "p r c"], evaluated: Bool[np.ndarray, "p r c"], cells: Cells
 ) -> Bool[np.ndarray, " n"]:
     """Whether an evaluated point of a cell has another label than its first corner."""
-    found = np.zeros(len(cells), bool)
-    for some, points in _by_size(cells):
-        plane, top, _, left, _ = cells[some].T
-        other = labels[points] != labels[plane, top, left][:, None, None]
-        found[some] = (other & evaluated[points]).any((1, 2))
-    return found
+    contradicted = np.zeros(len(cells), bool)
+    for same_size, points in _by_size(cells):
+        plane, top, _, left, _ = cells[same_size].T
+        differs = labels[points] != labels[plane, top, left][:, None, None]
+        contradicted[same_size] = (differs & evaluated[points]).any((1, 2))
+    return contradicted
 
 
 def _by_size(cells: Cells) -> Iterator[tuple[Int64[np.ndarray, " m"], tuple[np.ndarray, np.ndarray, np.ndarray]]]:
     """The cells of each height and width, with the (plane, row, column) of all their points, rim included."""
     sizes = cells[:, [2, 4]] - cells[:, [1, 3]]
     for size in np.unique(sizes, axis=0):
-        some = np.flatnonzero((sizes == size).all(1))
-        plane, top, _, left, _ = cells[some].T[:, :, None, None]
+        same_size = np.flatnonzero((sizes == size).all(1))
+        plane, top, _, left, _ = cells[same_size].T[:, :, None, None]
         row, column = np.arange(size[0] + 1)[:, None], np.arange(size[1] + 1)
-        yield some, (plane, top + row, left + column)
+        yield same_size, (plane, top + row, left + column)
 
 
 def _split(cells: Cells) -> Cells:
-    """The halves or quarters of each cell; none of a cell that has no points but its corners."""
+    """The halves or quarters of each cell; none of a cell whose only points are its corners."""
     larger = (cells[:, [2, 4]] - cells[:, [1, 3]] > 1).any(1)
     return _halved(_halved(cells[larger], 1, 2), 3, 4)
 
 
 def _halved(cells: Cells, low: int, high: int) -> Cells:
-    """The cells cut in two at the middle of their sides from `low` to `high`; sides of one step stay as they are."""
+    """The cells cut in two at the middle of their sides from `low` to `high`; sides of one step are kept."""
     middle = (cells[:, low] + cells[:, high]) // 2
     cut = middle > cells[:, low]
     first, second = cells.copy(), cells[cut].copy()

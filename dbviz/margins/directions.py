@@ -1,7 +1,7 @@
 """Unit directions from images: uniform on the sphere, or towards other images.
 
-The directions of an image are drawn from a stream keyed by the seed and the image's index, so they are the same
-whichever images are asked for beside it, and the first of many directions are those of few.
+The directions of an image are drawn from a stream keyed by the seed and the image's index, so they do not depend on the
+other images, and the first n of many directions are those of a draw of n.
 """
 
 from typing import Literal, get_args
@@ -27,7 +27,7 @@ def unit_directions(
     """`count` directions of length 1 in normalised pixel space from each of the images at `indices`.
 
     Raises:
-        InputError: fewer than one direction, an unknown kind, or no two images that differ.
+        InputError: fewer than one direction is requested, the kind is unknown, or no other image differs.
     """
     check_directions(count, along)
     if along == "random":
@@ -54,7 +54,7 @@ def image_directions(
 def draw_targets(images: ImageSet, index: int, count: int, *, seed: int = 0) -> Int64[np.ndarray, " count"]:
     """Other images of the set, each drawn from all whose pixels differ from those of the image at `index`.
 
-    Draws are independent, so an image may come twice.
+    Draws are independent, so an image may be repeated.
 
     Raises:
         InputError: no other image differs.
@@ -71,12 +71,12 @@ def draw_targets(images: ImageSet, index: int, count: int, *, seed: int = 0) -> 
 
 
 def check_directions(count: int, along: str) -> None:
-    """Raises InputError where `unit_directions` would for any image."""
+    """Raises InputError for an invalid number or kind of directions, as `unit_directions` does."""
     if count < 1:
-        raise InputError(f"{count} directions asked for: ask for at least 1")
+        raise InputError(f"{count} directions requested: request at least 1")
     if along not in get_args(Along):
         raise unknown_name("kind of direction", along, get_args(Along))
 
 
-def _unit(ways: Float32[Tensor, "count c h w"]) -> Float32[Tensor, "count c h w"]:
-    return ways / ways.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+def _unit(directions: Float32[Tensor, "count c h w"]) -> Float32[Tensor, "count c h w"]:
+    return directions / directions.flatten(1).norm(dim=1).view(-1, 1, 1, 1)

@@ -1,7 +1,7 @@
-"""Margins: how far from an image, along a direction, a model's label first changes.
+"""Margins: the distance from an image, along a direction, to the first change of a model's label.
 
 Many half-lines are searched at once, in batches on the device; every model sees a block of images and directions
-before the next is made, so memory holds one block however many images are asked for.
+before the next is made, so memory holds one block whatever the number of images.
 """
 
 import json
@@ -21,8 +21,8 @@ from dbviz.core.environment import environment
 from dbviz.core.errors import InputError
 from dbviz.core.progress import progress_bar
 from dbviz.data import ImageSet
-from dbviz.label_maps.models import Model, checked_logits, device_of, model_coordinates, model_provenance, named_models
-from dbviz.label_maps.provenance import environment_attributes
+from dbviz.label_maps.models import Model, checked_logits, device_of, named_models
+from dbviz.label_maps.provenance import environment_attributes, model_coordinates, model_provenance
 from dbviz.margins.directions import Along, check_directions, draw_targets, unit_directions
 from dbviz.margins.first_change import FirstChanges, check_search, first_changes
 from dbviz.runs import Run
@@ -33,12 +33,12 @@ from dbviz.training.evaluation import eval_mode
 __all__ = ["DISTANCES", "measure_margins"]
 
 DISTANCES = np.geomspace(0.2, 200, 31)
-"""Ten steps a decade, each 1.26 times the last: as fine near the image as far from it, in proportion. Two CIFAR-10 test
-images lie 91 apart in the median; of 100 pairs one is farther apart than 160."""
+"""Ten steps a decade, each 1.26 times the last, so that the relative precision is the same near and far. The median
+distance between two CIFAR-10 test images is 91; of 100 pairs one is farther apart than 160."""
 
 _FORMAT = 1
-_BATCHES_A_BLOCK = 8
-"""Half-lines drop out as their label changes: a block of several batches keeps batches full for longer."""
+_BATCHES_PER_BLOCK = 8
+"""A half-line drops out when its label changes; in a block of several batches the batches stay full for longer."""
 
 Label = Callable[[Float32[Tensor, "n c h w"]], Int64[np.ndarray, " n"]]
 
@@ -59,40 +59,51 @@ def measure_margins(
 ) -> xr.Dataset:
     """The Euclidean distance from images, in normalised pixel space, to the first label change along directions.
 
-    Somepalli et al. 2022 measure 5,000 images along 10 random directions by bisection; why the first change needs a
-    march before it is said in `dbviz.margins.first_change`. A direction without a change up to the last distance is
-    censored, not dropped: dropping it would leave out the largest margins.
+    Somepalli et al. 2022 measure 5,000 images along 10 random directions by bisection; `dbviz.margins.first_change`
+    explains why finding the first change takes a march along a grid before. A direction without a change up to the last
+    distance is censored, not dropped: dropping it would leave out the largest margins.
 
     Args:
-        models: as for `sample`.
-        images: the set that images, and those they are directed to, come from.
-        indices: which of them are measured; by default all.
+        models: as for `dbviz.sample`.
+        images: the set of the measured images, and of the images that directions lead to.
+        indices: which images to measure; by default all.
         along: `random` directions, uniform on the sphere, or towards other `images` of the set, and beyond them.
         directions: how many for each image; keyed by seed and image, see `dbviz.margins.directions`.
-        distances: the grid marched to find the first change; the last is how far the search goes.
-        tolerance: the stretch around a change at which bisection ends; a margin is right to half of it.
+        seed: of the directions.
+        distances: the grid that is searched for the first change; the last is the largest distance searched.
+        tolerance: the width of the interval around a change at which bisection ends; a margin is accurate to half of
+            it.
         device: where runs are evaluated; modules stay on the device of their parameters.
         batch_size: points evaluated at once; by default as many as suit the device.
+        progress: show a progress bar.
 
     Returns:
-        margin: float32 (model, image, direction), the last distance where no change was found.
-        crossed: bool (model, image, direction), whether one was found.
+        margin: float32 (model, image, direction); where no change was found, the last distance.
+        crossed: bool (model, image, direction), whether a change was found.
         Coordinates: model (name), arch, seed and test_accuracy (model); image (its index), label (image), predicted
         and correct (model, image); target (image, direction), the index of the other image, along `images` alone.
         Attributes: dataset, split, class names, kind of direction, seed, grid, tolerance, specs, environment,
-        environments (of every model's training and measuring) and date, as JSON where they are no plain value.
+        environments (of every model's training and measuring) and date, as JSON where they are not plain values.
 
     Raises:
-        InputError: no model, a run of another dataset, no image, one out of range or given twice, no direction, a grid
-            that does not rise, a tolerance below 1e-6, a model whose outputs are not finite or not (n, k).
+        InputError: there is no model, image or direction; a run is of another dataset; an index is out of range or
+            repeated; the distances do not increase; the tolerance is below 1e-6; a model's outputs are not finite or
+            not (n, k).
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> brightest_colour = lambda x: x.mean((2, 3))
+        >>> margins = measure_margins(brightest_colour, shapes(30, split="test"), indices=[0, 7], directions=3)
+        >>> margins.margin.shape
+        (1, 2, 3)
     """
     grid = np.asarray(distances, np.float64)
     check_search(grid, tolerance)
     check_directions(directions, along)
-    named, which = named_models(models), _checked_indices(images, indices)
+    named, selected = named_models(models), _checked_indices(images, indices)
     _check_datasets(named, images)
     chosen = choose_device(device)
-    predicted = np.empty((len(named), len(which)), np.int64)
+    predicted = np.empty((len(named), len(selected)), np.int64)
     margin = np.empty((*predicted.shape, directions), np.float32)
     crossed = np.empty(margin.shape, bool)
 
@@ -103,22 +114,22 @@ def measure_margins(
             stack.enter_context(eval_mode(model))
         size = batch_size or evaluation_batch(chosen)
         advance = stack.enter_context(progress_bar(float(margin.size), show=progress))
-        for block in _blocks(len(which), _BATCHES_A_BLOCK * size // directions):
-            starts = images.normalized(which[block])
-            ways = unit_directions(images, which[block], directions, along=along, seed=seed)
+        for block in _blocks(len(selected), _BATCHES_PER_BLOCK * size // directions):
+            starts = images.normalized(selected[block])
+            steps = unit_directions(images, selected[block], directions, along=along, seed=seed)
             for m, (name, model) in enumerate(zip(named, ready, strict=True)):
                 place = device_of(model, chosen)
-                lines = starts.to(place, memory_format=torch.channels_last), ways.to(place)
-                predicted[m, block], found = _measure(partial(_labels, model, name), *lines, size, grid, tolerance)
-                margin[m, block] = found.distance.reshape(len(starts), directions)
-                crossed[m, block] = found.crossed.reshape(len(starts), directions)
+                lines = starts.to(place, memory_format=torch.channels_last), steps.to(place)
+                predicted[m, block], changes = _measure(partial(_labels, model, name), *lines, size, grid, tolerance)
+                margin[m, block] = changes.distance.reshape(len(starts), directions)
+                crossed[m, block] = changes.crossed.reshape(len(starts), directions)
                 advance(float(len(starts) * directions), "measuring")
         computed_with = environment(chosen)
 
     dims = ("model", "image", "direction")
-    coordinates = model_coordinates(named) | _image_coordinates(images, which, predicted)
+    coordinates = model_coordinates(named) | _image_coordinates(images, selected, predicted)
     if along == "images":
-        targets = np.stack([draw_targets(images, int(i), directions, seed=seed) for i in which])
+        targets = np.stack([draw_targets(images, int(i), directions, seed=seed) for i in selected])
         coordinates["target"] = (("image", "direction"), targets)
     attributes = {
         "format": _FORMAT,
@@ -140,35 +151,35 @@ def measure_margins(
 def _measure(
     label: Label,
     starts: Float32[Tensor, "image c h w"],
-    ways: Float32[Tensor, "image direction c h w"],
+    steps: Float32[Tensor, "image direction c h w"],
     size: int,
     distances: Float64[np.ndarray, " step"],
     tolerance: float,
 ) -> tuple[Int64[np.ndarray, " image"], FirstChanges]:
-    """The images' labels, and the first change along each direction, those of one image behind those of another."""
-    each = ways.shape[1]
+    """The images' labels, and the first change along each direction, image by image."""
+    directions = steps.shape[1]
     predicted = np.concatenate([label(starts[part]) for part in _blocks(len(starts), size)])
 
     def changed(lines: Int64[np.ndarray, " n"], at: Float64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-        found = [
-            label(_points(starts, ways, lines[part], at[part])) != predicted[lines[part] // each]
+        differs = [
+            label(_points(starts, steps, lines[part], at[part])) != predicted[lines[part] // directions]
             for part in _blocks(len(lines), size)
         ]
-        return np.concatenate(found)
+        return np.concatenate(differs)
 
-    return predicted, first_changes(changed, len(starts) * each, distances, tolerance)
+    return predicted, first_changes(changed, len(starts) * directions, distances, tolerance)
 
 
 def _points(
     starts: Float32[Tensor, "image c h w"],
-    ways: Float32[Tensor, "image direction c h w"],
+    steps: Float32[Tensor, "image direction c h w"],
     lines: Int64[np.ndarray, " n"],
     at: Float64[np.ndarray, " n"],
 ) -> Float32[Tensor, "n c h w"]:
-    """The points at a distance each along the half-lines of the given numbers."""
-    image, direction = (torch.from_numpy(part).to(starts.device) for part in np.divmod(lines, ways.shape[1]))
+    """The points at a distance each along the numbered half-lines."""
+    image, direction = (torch.from_numpy(part).to(starts.device) for part in np.divmod(lines, steps.shape[1]))
     distance = torch.from_numpy(at).float().to(starts.device).view(-1, 1, 1, 1)
-    points = torch.addcmul(starts[image], ways[image, direction], distance)
+    points = torch.addcmul(starts[image], steps[image, direction], distance)
     return points.contiguous(memory_format=torch.channels_last)
 
 
@@ -177,22 +188,22 @@ def _labels(model: Callable[[Tensor], Tensor], name: str, points: Tensor) -> Int
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:
-    """Covers `count` by stretches of up to `size`, at least one each."""
+    """Splits `count` items into blocks of up to `size`, at least one each."""
     for start in range(0, count, max(1, size)):
         yield slice(start, min(start + max(1, size), count))
 
 
 def _checked_indices(images: ImageSet, indices: Sequence[int] | np.ndarray | None) -> Int64[np.ndarray, " image"]:
-    which = np.arange(len(images)) if indices is None else np.asarray(indices, np.int64)
-    if which.ndim != 1 or len(which) == 0:
-        raise InputError(f"indices of shape {which.shape} given: give a list of at least one image")
-    for index in which[(which < 0) | (which >= len(images))]:
-        there = f"{images.name} {images.split} has images 0 ... {len(images) - 1}"
-        raise InputError(f"image {index} is out of range: {there}")
-    found, times = np.unique(which, return_counts=True)
-    for index in found[times > 1]:
+    selected = np.arange(len(images)) if indices is None else np.asarray(indices, np.int64)
+    if selected.ndim != 1 or len(selected) == 0:
+        raise InputError(f"indices have shape {selected.shape}: give a list of at least one image")
+    for index in selected[(selected < 0) | (selected >= len(images))]:
+        valid = f"{images.name} {images.split} has images 0 ... {len(images) - 1}"
+        raise InputError(f"image {index} is out of range: {valid}")
+    unique, counts = np.unique(selected, return_counts=True)
+    for index in unique[counts > 1]:
         raise InputError(f"image {index} is given twice: give each image once")
-    return which
+    return selected
 
 
 def _check_datasets(named: Mapping[str, Model], images: ImageSet) -> None:
@@ -205,11 +216,11 @@ def _check_datasets(named: Mapping[str, Model], images: ImageSet) -> None:
 
 
 def _image_coordinates(
-    images: ImageSet, which: Int64[np.ndarray, " image"], predicted: Int64[np.ndarray, "model image"]
+    images: ImageSet, selected: Int64[np.ndarray, " image"], predicted: Int64[np.ndarray, "model image"]
 ) -> dict[str, Any]:
-    labels = images.labels[which]
+    labels = images.labels[selected]
     return {
-        "image": which,
+        "image": selected,
         "label": ("image", labels),
         "predicted": (("model", "image"), predicted),
         "correct": (("model", "image"), predicted == labels),

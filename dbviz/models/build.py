@@ -39,13 +39,19 @@ def build(
     """The network called `name` with the initial weights of `seed`, on the CPU, in training mode.
 
     Args:
-        name: a registered architecture, `timm:NAME`, `torchvision:NAME`, or `package.module:Factory` for a user's own
+        name: a registered architecture, `timm:NAME`, `torchvision:NAME`, or `package.module:Factory` for your own
             (called without arguments, or with `num_classes` if it takes that).
-        width: the architecture's own width; None is the published one.
+        width: what it counts depends on the architecture; None is the published one.
         image_shape: (channels, height, width) of an image.
 
     Raises:
         InputError: the name is unknown, the width not available, or the user's factory cannot be used.
+
+    Example:
+        >>> import torch
+        >>> network = build("resnet18", num_classes=10, width=4, seed=3)
+        >>> network(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
     module = construct(name, num_classes, width, image_shape)
     initialize(module, seed)
@@ -53,18 +59,27 @@ def build(
 
 
 def arch_name(factory: Callable[..., nn.Module]) -> str:
-    """The name by which `build` finds a user's factory again: `package.module:Factory`."""
+    """The name by which `build` imports a user's factory: `package.module:Factory`.
+
+    Example:
+        >>> arch_name(nn.Linear)
+        'torch.nn.modules.linear:Linear'
+    """
     return f"{factory.__module__}:{factory.__qualname__}"
 
 
 def definition_of(name: str) -> str | None:
-    """Fingerprint of the source of a user's factory; None for architectures that come with a release.
+    """Fingerprint of the source of a user's factory; None for architectures of dbviz, timm and torchvision.
 
-    It covers the whole file that defines the factory, since a network is seldom one class; of a notebook, the
-    methods of the class alone.
+    It covers the whole file that defines the factory, since a network is seldom one class; in a notebook, the
+    methods of the class alone. Comments and layout have no influence.
 
     Raises:
         InputError: the factory cannot be imported, or its source cannot be read.
+
+    Example:
+        >>> definition_of("resnet18") is None, len(definition_of("torch.nn:Linear"))
+        (True, 16)
     """
     if ":" not in name or name.startswith(("timm:", "torchvision:")):
         return None
@@ -79,22 +94,31 @@ def definition_of(name: str) -> str | None:
 
 
 def construct(name: str, num_classes: int, width: int | None, image_shape: tuple[int, int, int]) -> nn.Module:
-    """The network called `name` with whatever weights its definition gives it: for weights that are loaded next.
+    """The network called `name` with arbitrary weights, which are to be loaded or initialised next.
 
     Raises:
         InputError: as `build`.
+
+    Example:
+        >>> construct("mlp", num_classes=10, width=8, image_shape=(3, 32, 32))
+        Sequential(
+          (0): Flatten(start_dim=1, end_dim=-1)
+          (1): Linear(in_features=3072, out_features=8, bias=True)
+          (2): ReLU(inplace=True)
+          (3): Linear(in_features=8, out_features=10, bias=True)
+        )
     """
     with torch_seeded(0, "construct"):  # constructors draw from torch's global generator
         return construct_unseeded(name, num_classes, width, image_shape)
 
 
 def construct_unseeded(name: str, num_classes: int, width: int | None, image_shape: tuple[int, int, int]) -> nn.Module:
-    """The same, drawn from torch's global generator as it stands, which is torch's own way."""
+    """The same with weights drawn from torch's global generator in its current state, as torch itself does it."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name].build(num_classes, width, image_shape)
     if ":" not in name:
-        others = ["timm:NAME", "torchvision:NAME", "package.module:Factory"]
-        raise unknown_name("architecture", name, [*ARCHITECTURES, *others])
+        patterns = ["timm:NAME", "torchvision:NAME", "package.module:Factory"]
+        raise unknown_name("architecture", name, [*ARCHITECTURES, *patterns])
     if width is not None:
         raise InputError(f"{name} has no width: leave --width out, or give another name for each width")
     if name.startswith("timm:"):
@@ -105,17 +129,16 @@ def construct_unseeded(name: str, num_classes: int, width: int | None, image_sha
 
 
 def _source(factory: Callable[..., Any]) -> str:
-    """The file that defines a function or class, without its comments and layout; of a class in a notebook cell, whose
-    text Python cannot find, that of its methods."""
+    """The syntax tree of the file that defines a function or class; for a notebook, the text of a class's methods."""
     file = getattr(inspect.getmodule(factory), "__file__", None)
     if file is not None:
         return ast.dump(ast.parse(Path(file).read_text(encoding="utf-8")))
     members = [member for member in vars(factory).values() if inspect.isfunction(member)]
-    return "".join(inspect.getsource(each) for each in members or [factory])
+    return "".join(inspect.getsource(member) for member in members or [factory])
 
 
 def from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int], **changes: Any) -> nn.Module:
-    """timm's model of that name; `changes` are handed on to `timm.create_model`.
+    """timm's model of that name; `changes` are passed to `timm.create_model`.
 
     Raises:
         InputError: timm is not installed, or has no such model.
@@ -125,15 +148,16 @@ def from_timm(name: str, num_classes: int, image_shape: tuple[int, int, int], **
     except ImportError:
         raise InputError(f"timm:{name} needs timm: pip install 'dbviz-repro[timm]'") from None
     if name not in timm.list_models():
-        near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
-        raise unknown_name("timm model", name, [*near, f"and more than {len(timm.list_models())} (timm.list_models())"])
+        close = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
+        count = f"and more than {len(timm.list_models())} (timm.list_models())"
+        raise unknown_name("timm model", name, [*close, count])
     options: dict[str, Any] = {"num_classes": num_classes, "in_chans": image_shape[0], **changes}
     try:
         module = timm.create_model(name, **options, img_size=image_shape[1:])
     except TypeError:  # convolutional networks take any size and no such argument
         module = timm.create_model(name, **options)
     if "init_weights" in dir(module):
-        module.reset_parameters = module.init_weights  # timm's own name for it
+        module.reset_parameters = module.init_weights  # timm's name for it
     return module
 
 
@@ -145,7 +169,7 @@ def _from_torchvision(name: str, num_classes: int) -> nn.Module:
 
 
 def torchvision_models() -> Any:
-    """`torchvision.models`.
+    """`torchvision.models`, imported where it is needed: it imports torch's compiler, which takes seconds.
 
     Raises:
         InputError: torchvision was built for another torch.
@@ -167,30 +191,32 @@ def _imported(name: str) -> Callable[..., Any]:
     if (here := str(Path.cwd())) not in sys.path:  # as `python -m` has it
         sys.path.insert(0, here)
     try:
-        found: Any = importlib.import_module(module_name)
+        factory: Any = importlib.import_module(module_name)
         for part in qualified.split("."):
-            found = getattr(found, part)
+            factory = getattr(factory, part)
     except (ImportError, AttributeError) as error:
         raise InputError(f"architecture {name!r} cannot be imported ({error}): give package.module:Factory") from None
-    if not callable(found):
+    if not callable(factory):
         raise InputError(
-            f"architecture {name!r} is a {type(found).__name__}: give a class or function that makes the network"
+            f"architecture {name!r} is a {type(factory).__name__}: give a class or function that makes the network"
         )
-    return found
+    return factory
 
 
 def _call(name: str, factory: Callable[..., nn.Module], num_classes: int) -> nn.Module:
+    """The network that a user's factory makes."""
     try:
-        takes = inspect.signature(factory).parameters
-    except ValueError:  # some built-in types tell nothing
-        takes = {}
-    needed = [p for p in takes.values() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    if surplus := [p.name for p in needed if p.name != "num_classes"]:
+        parameters = inspect.signature(factory).parameters
+    except ValueError:  # some built-in types have no signature
+        parameters = {}
+    optional_kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    required = [p.name for p in parameters.values() if p.default is p.empty and p.kind not in optional_kinds]
+    if surplus := [name for name in required if name != "num_classes"]:
         raise InputError(
             f"architecture {name!r} needs the argument {surplus[0]!r}: "
             "give a function without arguments that calls it (functools.partial will not do: it has no name)"
         )
-    module = factory(num_classes=num_classes) if "num_classes" in takes else factory()
+    module = factory(num_classes=num_classes) if "num_classes" in parameters else factory()
     if not isinstance(module, nn.Module):
         raise InputError(f"architecture {name!r} made a {type(module).__name__}: it must make a torch.nn.Module")
     return module

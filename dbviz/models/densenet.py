@@ -10,7 +10,7 @@ __all__ = ["Bottleneck", "densenet121"]
 
 
 class Bottleneck(nn.Module):
-    """Puts `growth` new channels, made by a 1 x 1 and a 3 x 3 convolution, in front of its input."""
+    """Concatenates `growth` new channels, computed by a 1 x 1 and a 3 x 3 convolution, and its input."""
 
     def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Bottleneck(nn.Module):
 
 @register(width=32)
 def densenet121(num_classes: int, width: int, image_shape: tuple[int, int, int]) -> nn.Module:
-    """Blocks of 6, 12, 24 and 16 bottlenecks, growth rate `width`, reduction .5; 6,956,298 parameters at 32."""
+    """Blocks of 6, 12, 24 and 16 bottlenecks, growth rate `width`, reduction 0.5; 6,956,298 parameters at 32."""
     channels = 2 * width
     layers: list[nn.Module] = [nn.Conv2d(image_shape[0], channels, 3, padding=1, bias=False)]
     for stage, bottlenecks in enumerate((6, 12, 24, 16)):

@@ -7,11 +7,17 @@ from dbviz.core.errors import InputError
 __all__ = ["PATCH", "Patches", "patch_count"]
 
 PATCH = 4
-"""Pixels on a patch's side."""
+"""Pixels on a side of a patch."""
 
 
 class Patches(nn.Module):
-    """(b, c, h, w) to (b, patches, PATCH * PATCH * c): row by row, each patch flattened as (row, column, channel)."""
+    """(b, c, h, w) to (b, patches, PATCH * PATCH * c): row by row, each patch flattened as (row, column, channel).
+
+    Example:
+        >>> import torch
+        >>> Patches()(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 64, 48])
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         b, c, h, w = x.shape
@@ -20,10 +26,14 @@ class Patches(nn.Module):
 
 
 def patch_count(image_shape: tuple[int, int, int]) -> int:
-    """How many patches an image has.
+    """The number of patches of an image.
 
     Raises:
         InputError: a side is no multiple of the patch's.
+
+    Example:
+        >>> patch_count((3, 32, 32))
+        64
     """
     _, h, w = image_shape
     if h % PATCH or w % PATCH:

@@ -23,13 +23,13 @@ class PreActivationBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         active = F.relu(self.bn1(x))
-        kept = x if self.shortcut is None else self.shortcut(active)
-        return self.conv2(F.relu(self.bn2(self.conv1(active)))) + kept
+        shortcut = x if self.shortcut is None else self.shortcut(active)
+        return self.conv2(F.relu(self.bn2(self.conv1(active)))) + shortcut
 
 
 @register(width=64)
 def resnet18k(num_classes: int, width: int, image_shape: tuple[int, int, int]) -> nn.Module:
-    """Stages of k, 2k, 4k and 8k channels for `width` k (Nakkiran et al. 2019); no norm before the pooling.
+    """Stages of k, 2k, 4k and 8k channels for `width` k (Nakkiran et al. 2019); no normalisation before the pooling.
 
     11,171,146 parameters at 64.
     """

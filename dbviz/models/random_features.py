@@ -1,4 +1,4 @@
-"""Random features (Rahimi & Recht 2007): a linear head on fixed random ReLUs, where double descent is understood."""
+"""Random features (Rahimi & Recht 2007): a linear head on fixed random ReLUs, a model whose double descent is known."""
 
 import math
 
@@ -13,10 +13,16 @@ __all__ = ["RandomFeatures", "random_features"]
 
 
 class RandomFeatures(nn.Module):
-    """relu(W x / sqrt(d)) for images x of d values, W of `width` rows, its entries standard normal and fixed.
+    """relu(W x / sqrt(d)) for images x of d values; W has `width` rows, its entries are standard normal and fixed.
 
-    W is no part of the saved state: a key of eight bytes is, from which W is drawn again. Beside the key stands W's
-    first row, by which a torch that draws other numbers is noticed. W and the features are fp32.
+    The saved state does not contain W but an eight-byte key, from which W is drawn again, and its first row, which
+    detects a version of torch that draws other numbers. W and the features are fp32.
+
+    Example:
+        >>> features = RandomFeatures(inputs=48, width=5)
+        >>> features.reset_parameters()
+        >>> features(torch.zeros(2, 3, 4, 4)).shape
+        torch.Size([2, 5])
     """
 
     key: Tensor
@@ -62,7 +68,8 @@ class RandomFeaturesNet(nn.Module):
 def random_features(num_classes: int, width: int, image_shape: tuple[int, int, int]) -> nn.Module:
     """`width` random ReLU features; 10 x width trained parameters, 10,000 at 1000.
 
-    Its test error peaks where the width is the number of training images (Belkin et al. 2019; Mei & Montanari 2019).
+    Its test error peaks where the width equals the number of training images (Belkin et al. 2019; Mei & Montanari
+    2019).
     """
     return RandomFeaturesNet(math.prod(image_shape), width, num_classes)
 
@@ -72,5 +79,5 @@ def _draw_again(module: RandomFeatures, _: object) -> None:
     if not torch.equal(module.weight[0], module.first_row):
         raise InputError(
             f"this torch ({torch.__version__}) draws other random features than the one that fitted this run: "
-            "install that one (environment.json names it), or delete the run's directory to fit it again"
+            "install that version (it is in environment.json), or delete the run's directory to fit it again"
         )

@@ -22,17 +22,23 @@ class Builder(Protocol):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A registered architecture."""
+    """A registered architecture.
+
+    Example:
+        >>> from dbviz.models import ARCHITECTURES
+        >>> ARCHITECTURES["vit"].width, ARCHITECTURES["vit"].multiple_of
+        (512, 8)
+    """
 
     name: str
     builder: Builder
     width: int
-    """The published width; what it counts is said in the builder's docstring."""
+    """The published width; the builder's docstring describes what it counts."""
     multiple_of: int
     """Widths must be a multiple of this."""
 
     def build(self, num_classes: int, width: int | None, image_shape: tuple[int, int, int]) -> nn.Module:
-        """The network with torch's own initial weights.
+        """The network, with weights drawn from torch's global generator.
 
         Raises:
             InputError: the width is not a positive multiple of `multiple_of`.
@@ -48,7 +54,15 @@ ARCHITECTURES: dict[str, Architecture] = {}
 
 
 def register(*, width: int, multiple_of: int = 1) -> Callable[[Builder], Builder]:
-    """Registers a builder under its own name, with its published width."""
+    """A decorator that registers a builder under its own name, with its published width.
+
+    Example:
+        >>> @register(width=64, multiple_of=2)
+        ... def linear(num_classes: int, width: int, image_shape: tuple[int, int, int]) -> nn.Module:
+        ...     return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
+        >>> ARCHITECTURES.pop("linear").width
+        64
+    """
 
     def decorate(builder: Builder) -> Builder:
         ARCHITECTURES[builder.__name__] = Architecture(builder.__name__, builder, width, multiple_of)

@@ -1,4 +1,4 @@
-"""VGG with batch norm (Simonyan & Zisserman 2015), cut to 32 x 32 images: one linear layer behind the last pooling."""
+"""VGG with batch norm (Simonyan & Zisserman 2015), for 32 x 32 images: one linear layer after the last pooling."""
 
 from torch import nn
 

@@ -1,6 +1,6 @@
 """Planes away from the images: through noise, through shuffled images, and around one image.
 
-Somepalli et al. 2022, section 3 asks where networks disagree most: near the data or far from it.
+Somepalli et al. 2022, section 3, ask where networks disagree most: near the data or far from it.
 """
 
 from collections.abc import Callable
@@ -15,21 +15,23 @@ from dbviz.core.errors import InputError
 from dbviz.core.streams import numpy_stream
 from dbviz.data import ImageSet
 from dbviz.planes.plane import Plane
-from dbviz.planes.plane_set import PlaneSet
+from dbviz.planes.plane_set import NO_IMAGE, PlaneSet
 from dbviz.planes.triplets import draw_triplets
 from dbviz.training.evaluation import eval_mode
 
 __all__ = ["adversarial_direction", "draw_noise_planes", "draw_planes_around", "draw_shuffled_planes"]
-
-NO_IMAGE = -1
-"""Stands for the index and the label of a corner that is no image of the set."""
 
 
 def draw_noise_planes(images: ImageSet, count: int, *, seed: int = 0) -> PlaneSet:
     """Planes through three images of uniform noise in [0, 1], normalised like `images`.
 
     Raises:
-        InputError: fewer than one plane asked for.
+        InputError: fewer than one plane is requested.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> draw_noise_planes(shapes(30, split="test"), 2)
+        PlaneSet(2 planes of shapes test noise)
     """
     _check_count(count)
     rng = numpy_stream(seed, "noise planes")
@@ -39,12 +41,17 @@ def draw_noise_planes(images: ImageSet, count: int, *, seed: int = 0) -> PlaneSe
 
 
 def draw_shuffled_planes(images: ImageSet, count: int, *, seed: int = 0) -> PlaneSet:
-    """Planes through triplets of three classes whose pixels are put in random order, another order for each image.
+    """Planes through triplets of three classes whose pixels are permuted, with a permutation for each image.
 
     A pixel keeps its colour: the channels move together. The triplets are those of `draw_planes` for the seed.
 
     Raises:
-        InputError: fewer than one plane asked for, or fewer than three classes.
+        InputError: fewer than one plane is requested, or there are fewer than three classes.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> draw_shuffled_planes(shapes(30, split="test"), 2)
+        PlaneSet(2 planes through triplets of shapes test shuffled)
     """
     triplets = draw_triplets(images, count, seed=seed)
     rng = numpy_stream(seed, "shuffled planes")
@@ -66,11 +73,21 @@ def draw_planes_around(
 ) -> PlaneSet:
     """Planes through one image and two directions of length `radius` from it.
 
-    Both directions are random (uniform on the sphere), or the first is the one that `direction` gives for the
-    normalised image and its label, such as `adversarial_direction` of a model.
+    Both directions are random, uniform on the sphere, unless `direction` is given.
+
+    Args:
+        radius: in normalised pixel space.
+        direction: returns the first direction for a normalised image and its label, such as `adversarial_direction`
+            of a model.
 
     Raises:
-        InputError: fewer than one plane asked for, the radius is not above 0, or a direction is zero.
+        InputError: fewer than one plane is requested, the radius is not above 0, or a direction is zero.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> planes = draw_planes_around(shapes(30, split="test"), 2, radius=5.0)
+        >>> [round(float(plane.anchors[1, 0]), 3) for plane in planes]
+        [5.0, 5.0]
     """
     _check_count(count)
     if radius <= 0:
@@ -83,7 +100,7 @@ def draw_planes_around(
         drawn = [torch.from_numpy(rng.standard_normal(images.image_shape, np.float32)) for _ in range(2)]
         if direction is not None:
             drawn[0] = direction(image, int(images.labels[index])).cpu()
-        planes.append(Plane.through(image, *(image + radius * way / way.norm() for way in drawn)))
+        planes.append(Plane.through(image, *(image + radius * step / step.norm() for step in drawn)))
         triplets[plane, 0] = index
     return _plane_set(images, tuple(planes), "around", triplets)
 
@@ -91,7 +108,20 @@ def draw_planes_around(
 def adversarial_direction(
     model: Callable[[Tensor], Tensor],
 ) -> Callable[[Float32[Tensor, "c h w"], int], Float32[Tensor, "c h w"]]:
-    """The direction in which a model's loss on an image rises fastest: the gradient with respect to the image."""
+    """The direction in which a model's loss on an image rises fastest: the gradient with respect to the image.
+
+    Returns:
+        A function of a normalised image and its label, for `draw_planes_around`. It raises `InputError` where the
+        gradient is zero.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> model = lambda x: x.mean((2, 3))  # classes are the colours red, green and blue
+        >>> direction = adversarial_direction(model)
+        >>> image = shapes(30, split="test").normalized([0])[0]
+        >>> direction(image, 0).mean((1, 2)).sign().tolist()  # less red
+        [-1.0, 1.0, 1.0]
+    """
 
     def direction(image: Float32[Tensor, "c h w"], label: int) -> Float32[Tensor, "c h w"]:
         with eval_mode(model), torch.inference_mode(mode=False), torch.enable_grad():
@@ -118,4 +148,4 @@ def _normalized(images: ImageSet, pixels: Float32[np.ndarray, "3 c h w"]) -> Flo
 
 def _check_count(count: int) -> None:
     if count < 1:
-        raise InputError(f"{count} planes asked for: ask for at least 1")
+        raise InputError(f"{count} planes requested: request at least 1")

@@ -20,19 +20,28 @@ def draw_triplets(
     one_class: bool = False,
     among: Bool[np.ndarray, " n"] | None = None,
 ) -> Int64[np.ndarray, "count 3"]:
-    """`count` triplets of images with three distinct labels, or of one, uniformly drawn.
+    """`count` triplets of image indices, drawn uniformly from those with three distinct labels.
 
-    The first n of a larger draw are the draw of n.
+    The first n triplets of a larger draw are the draw of n.
 
     Args:
-        one_class: three images of one class, instead of three classes.
-        among: draw from these images only, such as those that are labelled wrong.
+        one_class: three different images of one class instead.
+        among: which images to draw from, such as those with a wrong label; by default all.
 
     Raises:
-        InputError: fewer than one triplet, or too few classes, or images of one class, to draw from.
+        InputError: fewer than one triplet is requested, or there are too few classes or images to draw from.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> images = shapes(30, split="test")
+        >>> triplets = draw_triplets(images, 4, seed=0)
+        >>> triplets.shape
+        (4, 3)
+        >>> bool((draw_triplets(images, 2, seed=0) == triplets[:2]).all())
+        True
     """
     if count < 1:
-        raise InputError(f"{count} triplets asked for: ask for at least 1")
+        raise InputError(f"{count} triplets requested: request at least 1")
     pool = np.arange(len(images)) if among is None else np.flatnonzero(among)
     sizes = np.unique(images.labels[pool], return_counts=True)[1]
     if one_class and (not len(sizes) or sizes.max() < 3):
@@ -51,26 +60,34 @@ def draw_triplets(
 
 
 def _of_three_classes(rng: np.random.Generator, pool: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
-    """Three images of the pool, or None where two have one label."""
+    """Three images of the pool, or None if two of them share a label."""
     candidate = pool[rng.integers(len(pool), size=3)]
     return candidate if len(set(labels[candidate])) == 3 else None
 
 
 def _of_one_class(rng: np.random.Generator, pool: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
-    """Three different images of the class of one drawn from the pool, or None where it has fewer."""
+    """Three different images of one class, drawn as the class of an image of the pool; None if it has fewer."""
     label = labels[pool[rng.integers(len(pool))]]
-    alike = pool[labels[pool] == label]
-    return rng.choice(alike, 3, replace=False) if len(alike) >= 3 else None
+    same_class = pool[labels[pool] == label]
+    return rng.choice(same_class, 3, replace=False) if len(same_class) >= 3 else None
 
 
 def check_triplets(images: ImageSet, triplets: Sequence[Sequence[int]] | np.ndarray) -> Int64[np.ndarray, "count 3"]:
-    """The triplets as an array.
+    """The triplets as an array, once they are known to be valid.
 
     Raises:
-        InputError: not three indices, one out of range, or one repeated (a plane needs three different images).
+        InputError: a triplet does not have three indices, or one is out of range or repeated.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> check_triplets(shapes(30, split="test"), [[0, 1, 2]])
+        array([[0, 1, 2]])
+        >>> check_triplets(shapes(30, split="test"), [[0, 1, 30]])
+        Traceback (most recent call last):
+        dbviz.core.errors.InputError: triplet 0 1 30: image 30 is out of range: shapes test has images 0 ... 29
     """
     if len(triplets) == 0:
-        raise InputError("no triplet given: give at least one, of three images")
+        raise InputError("there is no triplet: give at least one, of three images")
     for triplet in triplets:
         indices = [int(i) for i in triplet]
         if len(indices) != 3:

@@ -10,8 +10,8 @@ from dbviz.reports.tables import csv_text, estimate_columns, estimate_fields, la
 from dbviz.runs import store
 from dbviz.spec import RunSpec
 from dbviz.sweeps.curves import SCORES, Curve, Point
+from dbviz.sweeps.grouping import find_measured_runs
 from dbviz.sweeps.measuring import measurement_environment
-from dbviz.sweeps.members import find_members
 from dbviz.sweeps.study import Study
 
 __all__ = ["sweep_csv", "sweep_differences", "sweep_fields", "sweep_latex", "sweep_rows"]
@@ -50,7 +50,7 @@ def sweep_fields(
 def sweep_differences(specs: Sequence[RunSpec], study: Study) -> dict[str, Differences]:
     """The settings, of those that may change results, in which the runs' training or measurement differed."""
     runs = {spec.name: run for spec in specs if (run := store.find(spec, study.home)) is not None}
-    computed = {f"{m.spec.name} after epoch {m.epoch}": m for m in find_members(specs, study)}
+    computed = {f"{m.spec.name} after epoch {m.epoch}": m for m in find_measured_runs(specs, study)}
     return {
         "trained": differences({name: run.environment for name, run in runs.items()}),
         "computed": differences(

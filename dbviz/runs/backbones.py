@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dbviz.core.files import digest, load_tensors, put_weights
+from dbviz.core.files import assign_weights, digest, load_tensors
 from dbviz.data import Images
 from dbviz.models.build import construct
 from dbviz.models.initialize import initialize
@@ -49,12 +49,12 @@ def save_backbone(source: str, arch: str, width: int | None, images: Images, hom
     model = construct(arch, len(images.class_names), width, images.image_shape)
     head = head_of(model, images.image_shape)
     if source.startswith(("timm:", "torchvision:")):
-        put_weights(model, published_weights(source, len(images.class_names), images.image_shape), source, but=head)
+        assign_weights(model, published_weights(source, len(images.class_names), images.image_shape), source, skip=head)
     elif _is_file(source):
-        put_weights(model, load_tensors(Path(source), foreign=True)[0], source, but=head)
+        assign_weights(model, load_tensors(Path(source), foreign=True)[0], source, skip=head)
     else:
         weights = store.find_by_name(source, home).weights
-        put_weights(model, load_tensors(weights)[0], str(weights), but=head)
+        assign_weights(model, load_tensors(weights)[0], str(weights), skip=head)
     body = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(f"{head}.")}
     name = digest(body)
     store.save_pretrained(home, name, body)
@@ -69,7 +69,9 @@ def headed(spec: RunSpec, images: Images, home: Path) -> tuple[nn.Module, nn.Mod
     """
     model = construct(spec.arch, len(images.class_names), spec.width, images.image_shape)
     name = head_of(model, images.image_shape)
-    put_weights(model, store.load_pretrained(home, spec.pretrained or ""), f"pretrained {spec.pretrained}", but=name)
+    assign_weights(
+        model, store.load_pretrained(home, spec.pretrained or ""), f"pretrained {spec.pretrained}", skip=name
+    )
     head = model.get_submodule(name)
     initialize(head, spec.seeds.init, prefix=name)
     return model, head

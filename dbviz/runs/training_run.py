@@ -19,10 +19,10 @@ from dbviz.runs.backbones import Features, features_of, headed
 from dbviz.spec import RunSpec
 from dbviz.training import Checkpoint, EpochMetrics, accuracy, logits, train
 from dbviz.training.device import deterministic_algorithms
+from dbviz.training.forward_check import check_deterministic_forward
 from dbviz.training.heads import FeatureBatches, head_logits
 from dbviz.training.least_squares import least_squares
 from dbviz.training.objectives import make_objective
-from dbviz.training.random_forward import check_forward_repeats
 
 __all__ = ["epochs_to_keep", "is_complete", "train_run", "training_images"]
 
@@ -217,7 +217,7 @@ def _check_forward(model: nn.Module, images: Images, device: torch.device, name:
     """Before time is spent on it: a network that is random in evaluation mode would have no labels."""
     few = list(range(min(8, len(images.test))))
     with deterministic_algorithms():
-        check_forward_repeats(model, images.test.normalized(few).to(device), name)
+        check_deterministic_forward(model, images.test.normalized(few).to(device), name)
 
 
 def _initial(spec: RunSpec, images: Images, home: Path) -> tuple[nn.Module, nn.Module | None]:

@@ -4,7 +4,7 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
-from dbviz.spec.fields import require
+from dbviz.spec.fields import require, short_repr
 
 __all__ = ["LabelNoise", "NoiseKind"]
 
@@ -13,15 +13,20 @@ NoiseKind = Literal["symmetric", "asymmetric", "file"]
 
 @dataclass(frozen=True, kw_only=True)
 class LabelNoise:
-    """Wrong labels on some training images; which ones is drawn from the noise stream."""
+    """Wrong labels on some training images; which ones is drawn from the noise stream.
+
+    Example:
+        >>> LabelNoise(rate=0.2), str(LabelNoise(kind="asymmetric", rate=0.4))
+        (LabelNoise(rate=0.2), 'asymmetric 0.4')
+    """
 
     kind: NoiseKind = "symmetric"
-    """symmetric: a uniformly chosen wrong label; asymmetric: the class it is taken for (CIFAR-10's usual pairs);
-    file: labels as they stand in a file."""
+    """symmetric: a uniformly chosen wrong label; asymmetric: a fixed wrong label for some classes (`ASYMMETRIC` in
+    `dbviz.data.label_noise`); file: labels read from a file."""
     rate: float | None = None
-    """Share of the images of each class (asymmetric: of each class that has a pair), in (0, 1); not for a file."""
+    """Share of the images of each class (asymmetric: of each class that has a pair), in (0, 1); None for a file."""
     labels: str | None = None
-    """Digest of a file's labels, by which the runs directory keeps them."""
+    """Digest of a file's labels, under which the runs directory stores them; None for the other kinds."""
 
     def __post_init__(self) -> None:
         require(self.kind in typing.get_args(NoiseKind), "label_noise.kind", self.kind, "symmetric, asymmetric, file")
@@ -32,6 +37,9 @@ class LabelNoise:
             in_range = self.rate is not None and 0 < self.rate < 1
             require(in_range, "label_noise.rate", self.rate, "in (0, 1); leave the noise out for none")
             require(self.labels is None, "label_noise.labels", self.labels, f"left out for {self.kind} noise")
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __str__(self) -> str:
         if self.rate is None:

@@ -1,7 +1,7 @@
-"""What to call networks that differ in more than their seeds: the architecture, and as little more as tells them apart.
+"""Names of networks: the architecture, followed by the fewest fields that distinguish the networks of a comparison.
 
-Two resnet18 trained by Adam and by SAM are `resnet18 adam` and `resnet18 sam`; where all are trained alike they are
-`resnet18`.
+Two resnet18 trained by Adam and by SAM are `resnet18 adam` and `resnet18 sam`; if all are trained alike they are
+`resnet18`. Seeds are no part of a name.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ _FIRST = (
     "pretrained",
     "recipe.epochs",
 )
-"""Fields by which a reader would tell networks apart; the others come behind, as they stand in the spec."""
-_SPEAK_FOR_THEMSELVES = ("recipe.optimizer", "recipe.mode", "recipe.schedule", "recipe.precision")
+"""The fields tried first to distinguish networks; the others follow in the order of the spec."""
+_SHOWN_WITHOUT_NAME = ("recipe.optimizer", "recipe.mode", "recipe.schedule", "recipe.precision")
 
 
 def network_names(specs: Sequence[RunSpec]) -> list[str]:
-    """A name for each run: equal exactly where the specs are equal but for their seeds.
+    """A name for each run; two runs have the same name exactly if their specs differ in nothing but the seeds.
 
     Example:
         >>> from dbviz.spec import Recipe
@@ -39,26 +39,27 @@ def network_names(specs: Sequence[RunSpec]) -> list[str]:
     by_arch: dict[str, list[RunSpec]] = {}
     for spec in specs:
         by_arch.setdefault(spec.arch, []).append(spec)
-    fields = {arch: _telling_fields([_flat(spec) for spec in group]) for arch, group in by_arch.items()}
+    fields = {arch: _distinguishing_fields([_flat(spec) for spec in group]) for arch, group in by_arch.items()}
     return [" ".join([spec.arch, *_described(_flat(spec), fields[spec.arch])]) for spec in specs]
 
 
-def _telling_fields(specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The first fields that part the specs as finely as all of them do."""
+def _distinguishing_fields(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The first fields, in the order of `_FIRST`, that distinguish all specs that differ in any field."""
     names = sorted(specs[0], key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
-    chosen: list[str] = []
+    selected: list[str] = []
     for name in names:
-        if _kinds(specs, [*chosen, name]) > _kinds(specs, chosen):
-            chosen.append(name)
-    return chosen
+        if _distinct(specs, [*selected, name]) > _distinct(specs, selected):
+            selected.append(name)
+    return selected
 
 
-def _kinds(specs: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> int:
+def _distinct(specs: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> int:
+    """The number of different combinations of the values of `fields`."""
     return len({tuple(spec[name] for name in fields) for spec in specs})
 
 
 def _described(spec: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
-    return [_shown(spec[name]) if name in _SPEAK_FOR_THEMSELVES else _titled(name, spec[name]) for name in fields]
+    return [_shown(spec[name]) if name in _SHOWN_WITHOUT_NAME else _titled(name, spec[name]) for name in fields]
 
 
 def _titled(name: str, value: Any) -> str:
@@ -76,7 +77,7 @@ def _shown(value: Any) -> str:
 
 
 def _flat(spec: RunSpec) -> dict[str, Any]:
-    """The spec's fields without the seeds, those of the recipe as `recipe.NAME`."""
+    """The fields of a spec but for its seeds; those of the recipe as `recipe.NAME`."""
     seedless = dataclasses.replace(spec, seeds=Seeds())
     fields = {field.name: getattr(seedless, field.name) for field in dataclasses.fields(seedless)}
     recipe = dataclasses.asdict(fields.pop("recipe"))

@@ -4,7 +4,7 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
-from dbviz.spec.fields import allows_float, require
+from dbviz.spec.fields import allows_float, require, short_repr
 
 __all__ = ["MODES", "OPTIMIZERS", "Augmentation", "Mode", "Optimizer", "Precision", "Recipe", "Schedule"]
 
@@ -19,36 +19,45 @@ MODES: tuple[Mode, ...] = typing.get_args(Mode)
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained. Defaults are frozen: they are part of what a stored run's identity means."""
+    """How a network is trained. Defaults never change: they are part of what a stored run's identity means.
+
+    Raises:
+        InputError: a value is out of range.
+
+    Example:
+        >>> Recipe(epochs=30, learning_rate=0.1, optimizer="sam")
+        Recipe(epochs=30, learning_rate=0.1, optimizer='sam')
+    """
 
     epochs: int
     """Passes over the training images."""
     learning_rate: float
     """The peak of the schedule."""
     optimizer: Optimizer = "sgd"
-    """least-squares: no steps, but the linear head of least norm that fits best, in closed form (random_features)."""
+    """least-squares takes no steps: it solves for the linear head of least norm in closed form (random_features)."""
     momentum: float = 0.9
-    """SGD's, and that of SAM's steps; Adam ignores it."""
+    """Of SGD and of SAM's steps; Adam ignores it."""
     weight_decay: float = 5e-4
     """L2 penalty for SGD, decoupled decay for Adam (AdamW); on every parameter."""
     batch_size: int = 128
     schedule: Schedule = "one-cycle"
     """constant; steps: x0.1 at 37, 62 and 87 % (Somepalli et al. 2022); one-cycle: up over 25 %, down to 0."""
     augmentation: Augmentation = "crop-flip"
-    """crop-flip: random crop after zero padding by an eighth of the side, and random mirroring."""
+    """crop-flip: random crop after zero padding by an eighth of the side, and random horizontal flip."""
     label_smoothing: float = 0.0
     clip_norm: float | None = None
-    """Largest norm of the gradient; longer ones are scaled down to it."""
+    """Maximum norm of the gradient; None clips nothing."""
     mode: Mode = "plain"
-    """mixup, cutmix; adversarial: PGD of radius 8/255; distil-soft, distil-hard: on what a teacher says."""
+    """mixup, cutmix; adversarial: PGD of radius 8/255; distil-soft, distil-hard: the targets are a teacher's outputs
+    or its labels."""
     temperature: float = 30.0
-    """Softens teacher and student in distil-soft."""
+    """Of the softmax of teacher and student in distil-soft."""
     sam_radius: float = 0.01
-    """How far SAM climbs before it takes the gradient."""
+    """Length of SAM's ascent step."""
     precision: Precision = "fp32"
     """bf16: forward and backward under autocast, weights and optimizer in fp32."""
     deterministic: bool = True
-    """Only kernels that give the same bits every time."""
+    """Only deterministic algorithms: two trainings on the same device have bitwise identical results."""
 
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(Recipe).items():  # 1 and 1.0 are one value: they must hash alike
@@ -68,9 +77,12 @@ class Recipe:
             value = getattr(self, name)
             require(value in choices, f"recipe.{name}", value, f"one of {', '.join(choices)}")
         if self.optimizer == "least-squares":
-            for name, only in _CLOSED_FORM.items():
-                value, said = getattr(self, name), f"{only!r} under least-squares, which takes no steps"
-                require(value == only, f"recipe.{name}", value, said)
+            for name, required in _CLOSED_FORM.items():
+                value, expected = getattr(self, name), f"{required!r} under least-squares, which takes no steps"
+                require(value == required, f"recipe.{name}", value, expected)
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 _CHOICES = {
@@ -79,4 +91,4 @@ _CHOICES = {
     if typing.get_origin(hint) is Literal
 }
 _CLOSED_FORM = {"epochs": 1, "mode": "plain", "augmentation": "none", "precision": "fp32"}
-"""What a recipe must say where nothing is trained step by step."""
+"""The values that the optimizer least-squares requires."""

@@ -1,4 +1,4 @@
-"""Everything that determines a training run, as one frozen value with an identity."""
+"""Everything that determines a training run, as one frozen dataclass with an identity."""
 
 import dataclasses
 import hashlib
@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbviz.spec.fields import from_fields, require, without_defaults
+from dbviz.spec.fields import from_fields, require, short_repr, without_defaults
 from dbviz.spec.label_noise import LabelNoise
 from dbviz.spec.recipe import OPTIMIZERS, Recipe
 from dbviz.spec.seeds import Seeds
@@ -16,25 +16,40 @@ __all__ = ["RunSpec"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """One training run, whole: the same spec on the same device gives the same bits."""
+    """One training run: training it twice on the same device has bitwise identical results.
+
+    Its repr shows the fields that differ from their default.
+
+    Raises:
+        InputError: a value is out of range, or two contradict each other.
+
+    Example:
+        >>> spec = RunSpec(dataset="cifar10", arch="resnet18", recipe=Recipe(epochs=30, learning_rate=0.1))
+        >>> spec
+        RunSpec(dataset='cifar10', arch='resnet18', recipe=Recipe(epochs=30, learning_rate=0.1))
+        >>> spec.name
+        'cifar10-resnet18-e30-s0-ff57e2cc35'
+        >>> RunSpec.from_dict(spec.to_dict()) == spec
+        True
+    """
 
     dataset: str
-    """A name that `dbviz.load_images` knows, or NAME@FINGERPRINT for images handed over in Python."""
+    """A name that `dbviz.load_images` knows, or NAME@FINGERPRINT for images made from arrays."""
     arch: str
     """A name that `dbviz.models.build` knows."""
     width: int | None = None
-    """The architecture's own meaning of width; None is the published one."""
+    """What it counts depends on the architecture; None is the published one."""
     definition: str | None = None
     """Fingerprint of the source of a user's own module, so that an edited one is another run."""
     train_size: int | None = None
-    """Only the first so many training images; None is all of them."""
+    """Train on the first `train_size` training images; None is all of them."""
     label_noise: LabelNoise | None = None
-    """Wrong labels among them; None leaves all labels as they are."""
+    """Wrong labels among them; None leaves all labels unchanged."""
     teacher: str | None = None
-    """Identity of the run that a distillation learns from."""
+    """Identity of the run whose network is the teacher of a distillation."""
     pretrained: str | None = None
-    """Digest of the weights of a network that stays as it is but for a new linear head, by which the runs directory
-    keeps them; None trains the whole network."""
+    """Digest of the weights, stored in the runs directory, of a frozen network of which only a new linear head is
+    trained; None trains the whole network."""
     recipe: Recipe
     seeds: Seeds = field(default_factory=Seeds)
 
@@ -46,16 +61,20 @@ class RunSpec:
             self.train_size,
             "a whole number of at least 1",
         )
-        solved, said = self.recipe.optimizer == "least-squares", "None under least-squares, which begins from nothing"
-        require(not solved or self.seeds.nudge is None, "seeds.nudge", self.seeds.nudge, said)
-        repeats = "0 where recipe.deterministic is set: a repetition would give the same bits"
-        require(not self.recipe.deterministic or not self.seeds.repeat, "seeds.repeat", self.seeds.repeat, repeats)
+        closed_form = self.recipe.optimizer == "least-squares"
+        no_nudge = "None under least-squares, which has no initial weights"
+        require(not closed_form or self.seeds.nudge is None, "seeds.nudge", self.seeds.nudge, no_nudge)
+        no_repeat = "0 where recipe.deterministic is set: a repetition would be bitwise identical"
+        require(not self.recipe.deterministic or not self.seeds.repeat, "seeds.repeat", self.seeds.repeat, no_repeat)
         if self.pretrained is not None:
-            steps = [name for name in OPTIMIZERS if name != "least-squares"]
-            require(not solved, "recipe.optimizer", self.recipe.optimizer, f"one of {', '.join(steps)} {_ON_FEATURES}")
-            for name, only in _FEATURES.items():
+            steps = f"one of {', '.join(name for name in OPTIMIZERS if name != 'least-squares')} {_ON_FEATURES}"
+            require(not closed_form, "recipe.optimizer", self.recipe.optimizer, steps)
+            for name, required in _FEATURES.items():
                 value = getattr(self.recipe, name)
-                require(value == only, f"recipe.{name}", value, f"{only!r} {_ON_FEATURES}")
+                require(value == required, f"recipe.{name}", value, f"{required!r} {_ON_FEATURES}")
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def identity(self) -> str:
@@ -64,7 +83,7 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        """A readable and unique name: what a run's directory is called."""
+        """A readable and unique name: that of the run's directory."""
         parts = [
             _file_safe(self.dataset.partition("@")[0]),
             _file_safe(self.arch),
@@ -78,10 +97,10 @@ class RunSpec:
         return "-".join([*parts, self.identity[:10]])
 
     def canonical(self) -> str:
-        """Canonical JSON: sorted, without blanks, and without the fields that stand at their default.
+        """Canonical JSON: sorted, without blanks, and without the fields that have their default.
 
         Leaving defaults out keeps the identity of stored runs when a field is added later
-        whose default says what was done before.
+        whose default describes what was done before.
         """
         return json.dumps(without_defaults(self), sort_keys=True, separators=(",", ":"))
 
@@ -104,5 +123,5 @@ def _file_safe(name: str) -> str:
 
 
 _FEATURES = {"mode": "plain", "augmentation": "none"}
-"""What a recipe must say where a head is trained on features that were computed once."""
+"""The values that `pretrained` requires of the recipe."""
 _ON_FEATURES = "under pretrained, whose features are computed once"

@@ -1,4 +1,4 @@
-"""Settings of torch and of the machine that are not part of a spec and may change the bits of its result."""
+"""Settings of torch and of the machine that are not part of a spec and can change the bits of its result."""
 
 from typing import Literal
 
@@ -7,4 +7,4 @@ __all__ = ["Setting"]
 Setting = Literal[
     "deterministic", "cudnn-benchmark", "tf32", "bf16", "compile", "threads", "evaluation-batch", "workers"
 ]
-"""What is no part of a spec, or ought to be none, and may change the bits that it gives: see `dbviz.audits`."""
+"""A setting that is not part of a spec, or that should not change its result: `dbviz.audits` tests each."""

@@ -1,16 +1,23 @@
-"""Sweeps: a grid of independent runs, done by an executor, measured alike, and scored as curves."""
+"""Sweeps: a grid of independent runs, trained by an executor, each measured in the same way, and scored as curves."""
 
-from dbviz.sweeps.curves import SCORES, Curve, Point, make_curves, threshold
+from dbviz.sweeps.curves import SCORES, Curve, Point, interpolation_threshold, make_curves
 from dbviz.sweeps.files import load
-from dbviz.sweeps.grid import Axis, check_networks, crossed, default_widths, grid, parse_axis, parse_counts
-from dbviz.sweeps.measuring import measured, train_and_measure
+from dbviz.sweeps.grid import Axis, check_networks, crossed, default_widths, grid, parse_axis
+from dbviz.sweeps.measuring import (
+    Measurements,
+    is_measured,
+    load_measurements,
+    measurement_environment,
+    train_and_measure,
+)
+from dbviz.sweeps.running import estimate_sweep, run_sweep, unfinished_runs
 from dbviz.sweeps.study import Study
-from dbviz.sweeps.sweep import estimate_sweep, missing, run_sweep
 
 __all__ = [
     "SCORES",
     "Axis",
     "Curve",
+    "Measurements",
     "Point",
     "Study",
     "check_networks",
@@ -18,13 +25,14 @@ __all__ = [
     "default_widths",
     "estimate_sweep",
     "grid",
+    "interpolation_threshold",
+    "is_measured",
     "load",
+    "load_measurements",
     "make_curves",
-    "measured",
-    "missing",
+    "measurement_environment",
     "parse_axis",
-    "parse_counts",
     "run_sweep",
-    "threshold",
     "train_and_measure",
+    "unfinished_runs",
 ]

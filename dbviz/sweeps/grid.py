@@ -1,4 +1,4 @@
-"""The grid of a sweep: a list of independent runs, every value of one field with every value of the others."""
+"""The grid of a sweep: a list of independent runs, the Cartesian product of the values of several fields."""
 
 import dataclasses
 import json
@@ -22,7 +22,6 @@ __all__ = [
     "default_widths",
     "grid",
     "parse_axis",
-    "parse_counts",
     "with_field",
 ]
 
@@ -32,16 +31,16 @@ _TRAINED = {
     "standard": {"resnet18k": _NAKKIRAN, "mlp": (4, 8, 16, 32, 64, 128, 256, 512, 1024)},
     "paper": {"resnet18k": _NAKKIRAN, "mlp": (4, 8, 16, 32, 64, 128, 256, 512, 1024)},
 }
-"""resnet18k: as swept by Nakkiran et al. 2019 and Somepalli et al. 2022."""
+"""By preset and architecture; resnet18k as swept by Nakkiran et al. 2019 and Somepalli et al. 2022."""
 _RATIOS = (0.1, 0.3, 0.6, 0.8, 0.9, 1.0, 1.1, 1.3, 2.0, 4.0)
-"""Random features for each training image: they interpolate from 1 on."""
+"""Random features per training image; from 1 on the training images are interpolated."""
 
 
 def default_widths(arch: str, preset: str, train_size: int) -> tuple[int, ...]:
-    """The widths of `arch` in a sweep under `preset` on `train_size` images.
+    """The default widths of `arch` in a sweep under `preset` on `train_size` images.
 
     Raises:
-        InputError: none are known for the architecture.
+        InputError: the architecture has none.
 
     Example:
         >>> default_widths("random_features", "quick", 1000)[4:7]
@@ -56,22 +55,27 @@ def default_widths(arch: str, preset: str, train_size: int) -> tuple[int, ...]:
 
 _PARTS = {"recipe": Recipe, "seeds": Seeds}
 _NOT_SWEPT = ("dataset", "definition", "label_noise", "recipe", "seeds")
-"""Fields that have options of their own, or are no single value."""
+"""Fields that have options of their own, or are not a single value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """A field of a spec, such as `width` or `recipe.epochs`, and the values it takes."""
+    """A field of a spec, such as `width` or `recipe.epochs`, and its values.
+
+    Example:
+        >>> Axis(field="recipe.epochs", values=(1, 2, 4)) == parse_axis("recipe.epochs=1,2,4")
+        True
+    """
 
     field: str
     values: tuple[Any, ...]
 
 
 def parse_axis(text: str) -> Axis:
-    """The axis written as `recipe.epochs=1,2,4`.
+    """Parses an axis such as `recipe.epochs=1,2,4`.
 
     Raises:
-        InputError: it is written otherwise, the field is unknown, or a value is repeated or not of the field's type.
+        InputError: the syntax is another, the field is unknown, or a value is repeated or not of the field's type.
 
     Example:
         >>> parse_axis("recipe.epochs=1,2").values
@@ -89,29 +93,6 @@ def parse_axis(text: str) -> Axis:
     return Axis(field=name, values=parsed)
 
 
-def parse_counts(texts: Sequence[str], what: str) -> tuple[int, ...]:
-    """Whole numbers of at least 1 from words such as `30` and `1-20`, in the order given.
-
-    Raises:
-        InputError: a word is neither, a range runs backwards, or a number is given twice.
-
-    Example:
-        >>> parse_counts(["1-3", "30"], "width")
-        (1, 2, 3, 30)
-    """
-    found: list[int] = []
-    for text in texts:
-        first, dash, last = text.partition("-")
-        if not first.isdecimal() or int(first) < 1 or (dash and not last.isdecimal()):
-            raise InputError(f"{what} {text!r}: give whole numbers of at least 1, or ranges such as 1-20")
-        if dash and int(last) < int(first):
-            raise InputError(f"{what} {text!r} runs backwards: give the lower one first")
-        found += range(int(first), int(last if dash else first) + 1)
-    if repeated := sorted({number for number in found if found.count(number) > 1}):
-        raise InputError(f"{what} {repeated[0]} is given twice: give each once")
-    return tuple(found)
-
-
 def grid(
     specs: Iterable[RunSpec],
     axes: Sequence[Axis] = (),
@@ -124,41 +105,52 @@ def grid(
     """The runs of a sweep: every spec with every number of training images, every width, and every value of the axes.
 
     Args:
-        widths: by default those that suit a spec's architecture under `preset`, or its own where no preset is given.
-        all_images: how many there are to train on, for a spec that takes them all.
+        widths: by default those of `default_widths` for `preset`, or the spec's own where no preset is given.
+        sizes: numbers of training images; by default the spec's own.
+        all_images: the number of available training images, for specs that use all of them.
 
     Raises:
-        InputError: no widths are known for an architecture, a field is given twice, or a spec does not allow a value.
+        InputError: an architecture has no default widths, a field is given twice, or a spec does not allow a value.
+
+    Example:
+        >>> base = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> specs = grid([base], [parse_axis("recipe.learning_rate=0.1,0.2")], widths=(4, 8))
+        >>> [(spec.width, spec.recipe.learning_rate) for spec in specs]
+        [(4, 0.1), (4, 0.2), (8, 0.1), (8, 0.2)]
     """
-    sized = crossed(specs, [Axis(field="train_size", values=tuple(sizes))] if sizes else [])
-    found = []
-    for spec in sized:
-        wide = tuple(widths)
-        if not wide and preset is not None:
-            wide = default_widths(spec.arch, preset, spec.train_size or all_images)
-        found += crossed([spec], [Axis(field="width", values=wide)] if wide else [])
-    return crossed(found, axes)
+    with_widths = []
+    for spec in crossed(specs, [Axis(field="train_size", values=tuple(sizes))] if sizes else []):
+        values = tuple(widths)
+        if not values and preset is not None:
+            values = default_widths(spec.arch, preset, spec.train_size or all_images)
+        with_widths += crossed([spec], [Axis(field="width", values=values)] if values else [])
+    return crossed(with_widths, axes)
 
 
 def crossed(specs: Iterable[RunSpec], axes: Sequence[Axis]) -> list[RunSpec]:
-    """Every spec with every combination of the axes' values, each different one once.
+    """Every spec with every combination of the axes' values, without duplicates.
 
     Raises:
         InputError: a field is given twice, or a spec does not allow a value.
+
+    Example:
+        >>> base = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> [spec.width for spec in crossed([base], [Axis(field="width", values=(4, 8))])]
+        [4, 8]
     """
     names = [axis.field for axis in axes]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"--sweep {repeated[0]} is given twice: give all its values at once")
-    found = []
+    combinations = []
     for spec, values in product(specs, list(product(*(axis.values for axis in axes)))):
         for name, value in zip(names, values, strict=True):
             spec = with_field(spec, name, value)
-        found.append(spec)
-    return list(dict.fromkeys(found))
+        combinations.append(spec)
+    return list(dict.fromkeys(combinations))
 
 
 def with_field(spec: RunSpec, name: str, value: Any) -> RunSpec:
-    """The spec with one field, its own (`width`) or a part's (`recipe.epochs`), set anew."""
+    """The spec with one field replaced, its own (`width`) or that of a part (`recipe.epochs`)."""
     part, dot, field = name.partition(".")
     if not dot:
         return dataclasses.replace(spec, **{name: value})
@@ -166,10 +158,16 @@ def with_field(spec: RunSpec, name: str, value: Any) -> RunSpec:
 
 
 def check_networks(specs: Iterable[RunSpec], images: Images) -> None:
-    """Finds now what would fail hours later.
+    """Checks before anything is trained that every network can be built and that there are enough training images.
 
     Raises:
         InputError: an architecture is unknown or not available at a width, or there are fewer training images.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> images = Images(train=shapes(32, split="train"), test=shapes(16, split="test"))
+        >>> recipe = Recipe(epochs=1, learning_rate=0.1)
+        >>> check_networks([RunSpec(dataset="shapes", arch="mlp", width=8, recipe=recipe)], images)
     """
     for spec in specs:
         images.train.first(spec.train_size)
@@ -180,7 +178,7 @@ def check_networks(specs: Iterable[RunSpec], images: Images) -> None:
 
 
 def _fields() -> dict[str, Any]:
-    """The type of every field that can be swept, by its name."""
+    """The type of every field that can be swept, by name."""
     own = {name: hint for name, hint in typing.get_type_hints(RunSpec).items() if name not in _NOT_SWEPT}
     parts = {
         f"{part}.{name}": hint for part, cls in _PARTS.items() for name, hint in typing.get_type_hints(cls).items()
@@ -194,7 +192,7 @@ def _parsed(name: str, word: str, hint: Any) -> Any:
     if word.lower() == "none" and type(None) in options:
         return None
     if str in options or any(typing.get_origin(option) is typing.Literal for option in options):
-        return word  # the spec itself knows the choices
+        return word  # the spec checks the choices
     try:
         value = json.loads(word.lower())
     except ValueError:
@@ -202,6 +200,6 @@ def _parsed(name: str, word: str, hint: Any) -> Any:
     if float in options and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if type(value) not in options or value is None:
-        said = " or ".join(option.__name__ for option in options if option is not type(None))
-        raise InputError(f"--sweep {name}: {word!r} is no {said}")
+        types = " or ".join(option.__name__ for option in options if option is not type(None))
+        raise InputError(f"--sweep {name}: {word!r} is not of type {types}")
     return value

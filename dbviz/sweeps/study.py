@@ -1,4 +1,4 @@
-"""What a sweep measures of each of its runs, and on what."""
+"""The study of a sweep: what is measured of each of its runs, on which images and planes."""
 
 import dataclasses
 import hashlib
@@ -17,26 +17,37 @@ __all__ = ["Study"]
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What all runs of a sweep have in common; it can be sent to another process or machine."""
+    """What all runs of a sweep have in common; it can be pickled for another process or machine.
+
+    Raises:
+        InputError: there are fewer than two triplets, an epoch is below 1, or a size is out of range.
+
+    Example:
+        >>> study = Study(dataset="cifar10", home=Path("runs"), triplets=12, margin_images=30)
+        >>> study.resolution, study.directions
+        (50, 10)
+    """
 
     dataset: str
     home: Path
-    """Where runs and what is measured of them are kept; the processes of a cluster must share it."""
+    """The directory of the runs and their measurements; the processes of a cluster must share it."""
     data_dir: Path | None = None
     images: Images | None = field(default=None, compare=False, repr=False)
-    """Images that have no name to be loaded by."""
+    """Images that cannot be loaded by the name of their dataset."""
     device: str = "auto"
     triplets: int = 12
-    """How many planes, through triplets of test images, the same for every run."""
+    """The number of planes, each through a triplet of test images, the same for every run."""
     triplet_seed: int = 0
     resolution: int = 50
+    """Points on each side of a plane's grid."""
     padding: float = 0.1
+    """How far the grid extends beyond the three images, as a fraction of their bounding box's side."""
     margin_images: int = 0
-    """On how many test images margins are measured; none is the quick choice."""
+    """The number of test images at which margins are measured; 0 is the quick choice."""
     directions: int = 10
-    """Random directions of each of these images."""
+    """The number of random directions from each of these images."""
     epochs: tuple[int, ...] = ()
-    """Epochs after which a run is measured, besides its end."""
+    """The epochs after which a run is measured; by default its last."""
 
     def __post_init__(self) -> None:
         if self.triplets < 2:
@@ -48,11 +59,11 @@ class Study:
             raise InputError(f"margin images are {self.margin_images}: give 0 for none, or a number of test images")
 
     def load_images(self) -> Images:
-        """The images, as they are or by name."""
+        """The given images, or those of the dataset."""
         return self.images or load_images(self.dataset, self.data_dir)
 
     def measured_after(self, spec: RunSpec) -> tuple[int, ...]:
-        """The epochs after which a run of `spec` is measured, in order: the chosen ones, or its last.
+        """The epochs after which a run of `spec` is measured, in ascending order: the chosen ones, or its last.
 
         Raises:
             InputError: the run has fewer epochs.
@@ -66,10 +77,10 @@ class Study:
 
     @property
     def identity(self) -> str:
-        """Eight hexadecimal digits that stand for what is measured, whatever device or place it is measured in."""
+        """Eight hexadecimal digits of a hash of what is measured, independent of the device and the directory."""
         named = ("dataset", "triplets", "triplet_seed", "resolution", "margin_images", "directions")
         contents = {name: getattr(self, name) for name in named}
-        contents["margin"] = self.padding  # the name under which it was hashed from the first release on
+        contents["margin"] = self.padding  # hashed under this name since the first release
         return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:8]
 
     def on(self, device: str) -> "Study":

@@ -1,4 +1,4 @@
-"""Training: presets, the loop, and what makes it repeatable."""
+"""Training: presets, the training loop, optimizers and objectives, devices and determinism, evaluation."""
 
 from dbviz.training.device import choose_device, default_precision
 from dbviz.training.evaluation import accuracy, logits

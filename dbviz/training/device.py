@@ -1,7 +1,8 @@
-"""Which device to use, what it can do, and which kernels it may choose."""
+"""The device to compute on, its precision, and the settings that make its results deterministic."""
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,10 @@ def choose_device(name: str = "auto") -> torch.device:
 
     Raises:
         InputError: the name is unknown, or this machine or this torch build has no such device.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -28,34 +33,45 @@ def choose_device(name: str = "auto") -> torch.device:
         raise unknown_name("device", name, ["auto", "cpu", "cuda", "cuda:N"])
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(
-            f"device {name!r} asked for, but torch {torch.__version__} finds no CUDA device: use --device cpu"
+            f"device {name!r} requested, but torch {torch.__version__} finds no CUDA device: use --device cpu"
         )
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise InputError(f"device {name!r} asked for, but there are {torch.cuda.device_count()}: count from cuda:0")
+        raise InputError(f"device {name!r} requested, but there are {torch.cuda.device_count()}: count from cuda:0")
     return torch.device(name)
 
 
 def default_precision(device: torch.device) -> Precision:
-    """bf16 where the device computes in it natively, else fp32."""
+    """bf16 if the device has instructions for it, else fp32.
+
+    Example:
+        >>> default_precision(choose_device("cpu")) in ("bf16", "fp32")
+        True
+    """
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    able = torch.cpu.get_capabilities()
-    return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "fp32"
 
 
 def evaluation_batch(device: torch.device) -> int:
-    """How many images to evaluate at once: enough to fill a GPU, few enough for a CPU's cache.
+    """The number of images to evaluate at once: enough to fill a GPU, few enough for a CPU's cache.
 
-    On one core of an AMD EPYC 256 instead of 128 halved the images per second of resnet18 (width 16) and densenet121.
+    On one core of an AMD EPYC, 256 instead of 128 halved the images per second of resnet18 (width 16) and densenet121.
     """
     return 4096 if device.type == "cuda" else 128
 
 
 @contextlib.contextmanager
 def deterministic_algorithms(enabled: bool = True) -> Iterator[None]:
-    """Within the block torch uses only kernels that give the same bits every time, or any that is fast.
+    """Within the block torch uses deterministic algorithms only or, if not `enabled`, the fastest ones.
 
-    The PyTorch note "Reproducibility" lists what this covers. The settings are put back afterwards.
+    See the note "Reproducibility" of PyTorch's documentation for what this covers. The settings are restored
+    afterwards.
+
+    Example:
+        >>> with deterministic_algorithms():
+        ...     torch.are_deterministic_algorithms_enabled()
+        True
     """
     if enabled:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
@@ -65,27 +81,46 @@ def deterministic_algorithms(enabled: bool = True) -> Iterator[None]:
         _filling.fill_uninitialized_memory,
         torch.backends.cudnn.benchmark,
     )
-    torch.use_deterministic_algorithms(enabled)
-    _filling.fill_uninitialized_memory = False  # nothing here reads what it has not written
+    _use_deterministic_algorithms(enabled)
+    _filling.fill_uninitialized_memory = False  # no uninitialised memory is read here
     torch.backends.cudnn.benchmark = not enabled
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        _use_deterministic_algorithms(before[0], warn_only=before[1])
         _filling.fill_uninitialized_memory = before[2]
         torch.backends.cudnn.benchmark = before[3]
 
 
+def _use_deterministic_algorithms(enabled: bool, *, warn_only: bool = False) -> None:
+    """`torch.use_deterministic_algorithms`, which imports torch's compiler, in seconds, to set a flag of it as well.
+
+    Where the compiler is not loaded, it is not imported: the flag's environment variable is set, which the compiler
+    reads if it is imported later.
+    """
+    if "torch._inductor.config" in sys.modules:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+    else:
+        os.environ["TORCHINDUCTOR_DETERMINISTIC"] = str(int(enabled))
+        torch._C._set_deterministic_algorithms(enabled, warn_only=warn_only)
+
+
 @contextlib.contextmanager
 def full_precision() -> Iterator[None]:
-    """Within the block fp32 on CUDA means fp32: convolutions and products are not computed in TF32."""
+    """Within the block convolutions and matrix products of fp32 tensors on CUDA use fp32, not TF32.
+
+    Example:
+        >>> with full_precision():
+        ...     torch.backends.cuda.matmul.fp32_precision
+        'ieee'
+    """
     cudnn: Any = torch.backends.cudnn
-    kinds: list[Any] = [cudnn.conv, torch.backends.cuda.matmul]
-    before = [kind.fp32_precision for kind in kinds]
+    operations: list[Any] = [cudnn.conv, torch.backends.cuda.matmul]
+    before = [operation.fp32_precision for operation in operations]
     try:
-        for kind in kinds:
-            kind.fp32_precision = "ieee"
+        for operation in operations:
+            operation.fp32_precision = "ieee"
         yield
     finally:
-        for kind, precision in zip(kinds, before, strict=True):
-            kind.fp32_precision = precision
+        for operation, precision in zip(operations, before, strict=True):
+            operation.fp32_precision = precision

@@ -1,4 +1,4 @@
-"""A trained network on a set of images."""
+"""Evaluation of a network on a set of images."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,7 +17,16 @@ __all__ = ["accuracy", "eval_mode", "logits"]
 
 @contextlib.contextmanager
 def eval_mode(model: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Within the block a module is in evaluation mode and no gradient is kept; then each part's mode is put back."""
+    """Within the block a module is in evaluation mode, without gradients; then the mode of each part is restored.
+
+    Example:
+        >>> network = nn.Dropout()
+        >>> with eval_mode(network):
+        ...     network(torch.ones(2))
+        tensor([1., 1.])
+        >>> network.training
+        True
+    """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
     if isinstance(model, nn.Module):
@@ -37,15 +46,31 @@ def logits(
     *,
     precision: Precision = "fp32",
 ) -> Float32[Tensor, "n k"]:
-    """The model's outputs for every image, on the CPU."""
-    found, batch_size = [], evaluation_batch(device)
+    """The model's outputs for every image, on the CPU.
+
+    Args:
+        precision: bf16 evaluates under autocast.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> from dbviz.models import build
+        >>> logits(build("fcnet", width=16), shapes(20), torch.device("cpu")).shape
+        torch.Size([20, 10])
+    """
+    batches, batch_size = [], evaluation_batch(device)
     with eval_mode(model), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         for start in range(0, len(images), batch_size):
             batch = images.normalized(np.arange(start, min(start + batch_size, len(images))))
-            found.append(model(batch.to(device, memory_format=torch.channels_last)).float())
-    return torch.cat(found).cpu()
+            batches.append(model(batch.to(device, memory_format=torch.channels_last)).float())
+    return torch.cat(batches).cpu()
 
 
 def accuracy(logits: Float32[Tensor, "n k"], images: ImageSet) -> float:
-    """Share of images whose largest logit is that of their label."""
+    """Fraction of the images whose largest logit is that of their label.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> accuracy(torch.eye(10)[:5].repeat(2, 1), shapes(10))  # predictions 0 ... 4, 0 ... 4; labels 0 ... 9
+        0.5
+    """
     return float((logits.argmax(1).numpy() == images.labels).mean())

@@ -1,4 +1,4 @@
-"""A new linear head on a network that stays as it is: its features are computed once, the head is trained on them.
+"""A new linear head on a frozen network, whose features are computed once.
 
 Axes: n images, w features (the inputs of the head), k classes.
 """
@@ -22,54 +22,71 @@ __all__ = ["FeatureBatches", "features", "head_logits", "head_of"]
 
 
 def head_of(model: nn.Module, image_shape: tuple[int, int, int]) -> str:
-    """The qualified name of the head: the linear layer whose outputs are those of the network.
+    """The qualified name of the head: the linear layer whose output is that of the network.
 
     Raises:
-        InputError: the network ends in something else.
+        InputError: the network ends in another layer.
+
+    Example:
+        >>> from dbviz.models import build
+        >>> head_of(build("vit", width=8), (3, 32, 32))
+        'head.1'
     """
-    said: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
     linear = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
-    handles = [layer.register_forward_hook(partial(_note, said, name)) for name, layer in linear.items()]
+    handles = [layer.register_forward_hook(partial(_record_output, outputs, name)) for name, layer in linear.items()]
     try:
         with eval_mode(model):
             output = model(torch.zeros(2, *image_shape, device=next(model.parameters()).device))
     finally:
         for handle in handles:
             handle.remove()
-    found = [name for name, out in said.items() if out.shape == output.shape and out.data_ptr() == output.data_ptr()]
-    if not found:
+    heads = [name for name, out in outputs.items() if out.shape == output.shape and out.data_ptr() == output.data_ptr()]
+    if not heads:
         raise InputError(
             f"the last layer of this {type(model).__name__} is no nn.Linear, so it has no head to be trained alone: "
             "leave --pretrained out, or choose a network that ends in one"
         )
-    return found[-1]
+    return heads[-1]
 
 
 def features(model: nn.Module, head: nn.Module, images: ImageSet, device: torch.device) -> Float[Tensor, "n w"]:
-    """What the head of `model`, which lies on `device`, is given for every image: in evaluation mode, not augmented."""
-    found: list[Tensor] = []
-    handle = head.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0]))
+    """The inputs of the head for every image, in evaluation mode, without augmentation.
+
+    Args:
+        model: on `device`.
+        head: a part of `model`.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> from dbviz.models import build
+        >>> network = build("vit", width=8)
+        >>> features(network, network.head[1], shapes(20), torch.device("cpu")).shape
+        torch.Size([20, 8])
+    """
+    batches: list[Tensor] = []
+    handle = head.register_forward_pre_hook(lambda _, inputs: batches.append(inputs[0]))
     try:
         with deterministic_algorithms():
             logits(model, images, device)
     finally:
         handle.remove()
-    return torch.cat(found)
+    return torch.cat(batches)
 
 
 def head_logits(
     head: nn.Module, features: Float[Tensor, "n w"], *, precision: Precision = "fp32"
 ) -> Float32[Tensor, "n k"]:
-    """The head's outputs, on the CPU; in batches as those of `dbviz.training.logits`, hence to the same bits."""
+    """The head's outputs, on the CPU: bitwise identical to `dbviz.training.logits`, whose batches it uses."""
     kind = features.device.type
     with eval_mode(head), torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
-        found = [head(batch).float() for batch in features.split(evaluation_batch(features.device))]
-    return torch.cat(found).cpu()
+        batches = [head(batch).float() for batch in features.split(evaluation_batch(features.device))]
+    return torch.cat(batches).cpu()
 
 
 @dataclass(frozen=True)
 class FeatureBatches:
-    """Features with their labels, in the order in which `DeviceBatches` of the same seeds gives the images."""
+    """Batches of features with their labels, in the order of the images in `DeviceBatches` with the same seeds."""
 
     features: Float[Tensor, "n w"]
     labels: Int64[Tensor, " n"]
@@ -80,10 +97,11 @@ class FeatureBatches:
         return -(-len(self.labels) // self.recipe.batch_size)
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of epoch `number`, counted from 0; the same at every call."""
         order = torch.from_numpy(epoch_order(self.seeds.order, number, len(self.labels))).to(self.labels.device)
-        for chosen in order.split(self.recipe.batch_size):
-            yield self.features[chosen], self.labels[chosen]
+        for indices in order.split(self.recipe.batch_size):
+            yield self.features[indices], self.labels[indices]
 
 
-def _note(said: dict[str, Tensor], name: str, module: nn.Module, inputs: object, output: Tensor) -> None:  # noqa: ARG001
-    said[name] = output
+def _record_output(outputs: dict[str, Tensor], name: str, _: nn.Module, __: object, output: Tensor) -> None:
+    outputs[name] = output

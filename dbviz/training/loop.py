@@ -1,4 +1,4 @@
-"""The training loop: one epoch after another, each ending in a checkpoint from which it continues exactly."""
+"""The training loop: every epoch ends in a checkpoint from which training resumes with bitwise identical results."""
 
 import dataclasses
 import math
@@ -23,16 +23,23 @@ __all__ = ["Checkpoint", "EpochMetrics", "train"]
 
 @dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
-    """What one epoch gave."""
+    """Metrics of one epoch.
+
+    Example:
+        >>> metrics = EpochMetrics(epoch=1, train_loss=2.3, train_accuracy=0.1, test_accuracy=0.2, learning_rate=0.1,
+        ...                        seconds=8.0)
+        >>> metrics.test_accuracy
+        0.2
+    """
 
     epoch: int
     """Counted from 1."""
     train_loss: float
-    """Mean over the epoch's images, as they were when the step was made."""
+    """Mean of the epoch's steps, weighted by their numbers of images, before each update of the weights."""
     train_accuracy: float
-    """The same; augmented images, training mode."""
+    """Of the same outputs: augmented images, training mode."""
     test_accuracy: float
-    """After the epoch, in the recipe's precision; no number if no test was asked for."""
+    """After the epoch, in the recipe's precision; NaN without a test."""
     learning_rate: float
     """Of the epoch's last step."""
     seconds: float
@@ -41,7 +48,10 @@ class EpochMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A training between two epochs. The tensors are the live ones: copy or write them before the next epoch."""
+    """The state of a training between two epochs; for an example see `train`.
+
+    The tensors are not copies: copy or write them before the next epoch.
+    """
 
     metrics: EpochMetrics
     tensors: dict[str, Tensor]
@@ -59,29 +69,38 @@ def train(
     test: Callable[[nn.Module], float] = lambda _: math.nan,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Checkpoint]:
-    """Trains `model` where it lies, giving a checkpoint after every epoch.
+    """Trains `model` in place, on its device, and yields a checkpoint after every epoch.
 
-    The host never waits for the device inside an epoch. Random numbers that layers draw themselves (dropout) come
+    The host never waits for the device within an epoch. Random numbers that layers draw themselves (dropout) come
     from the augment stream of the epoch.
 
     Args:
-        objective: what is minimised; by default the cross-entropy of the images as they come.
-        start: continue behind this checkpoint instead of from the beginning.
-        test: the accuracy to note after each epoch; it has no influence on the training.
+        objective: what is minimised; by default the cross-entropy of the unmodified images.
+        start: the checkpoint to resume after.
+        test: computes the accuracy to record after each epoch; it has no influence on the training.
         on_batch: called after each step with the number of images in it.
 
     Raises:
         TrainingDiverged: an epoch's loss is not finite.
+
+    Example:
+        >>> from dbviz.data import DeviceBatches, shapes
+        >>> from dbviz.models import build
+        >>> recipe, seeds = Recipe(epochs=2, learning_rate=0.01), Seeds.all(3)
+        >>> batches = DeviceBatches.of(shapes(64), recipe, seeds, torch.device("cpu"))
+        >>> network = build("fcnet", width=16, seed=seeds.init)
+        >>> [checkpoint.metrics.epoch for checkpoint in train(network, batches, recipe, seeds)]
+        [1, 2]
     """
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     device = next(model.parameters()).device
     optimizer = make_optimizer(model, recipe)
     objective = objective or plain_objective(recipe)
-    done = 0
+    first_epoch = 0
     if start is not None:
-        done = start.metrics.epoch
+        first_epoch = start.metrics.epoch
         _restore(model, optimizer, start.tensors)
-    for epoch in range(done, recipe.epochs):
+    for epoch in range(first_epoch, recipe.epochs):
         with (
             torch_seeded(seeds.augment, "dropout", epoch),
             deterministic_algorithms(recipe.deterministic),
@@ -108,7 +127,7 @@ def _epoch(
     device: torch.device,
     on_batch: Callable[[int], None],
 ) -> EpochMetrics:
-    began, steps = time.perf_counter(), len(batches)
+    start, steps = time.perf_counter(), len(batches)
     model.train()
     loss_sum, correct, seen, rate = torch.zeros((), device=device), torch.zeros((), device=device), 0, 0.0
     for index, (images, labels) in enumerate(batches.epoch(epoch)):
@@ -125,7 +144,7 @@ def _epoch(
         train_accuracy=float(correct) / seen,
         test_accuracy=math.nan,
         learning_rate=rate,
-        seconds=time.perf_counter() - began,
+        seconds=time.perf_counter() - start,
     )
 
 
@@ -138,7 +157,18 @@ def training_step(
     recipe: Recipe,
     rate: float,
 ) -> tuple[Tensor, Tensor]:
-    """One step at learning rate `rate`; the loss () and the logits (b, k) it was computed from, both detached."""
+    """Makes one step at learning rate `rate`.
+
+    Returns:
+        The loss () and the logits (b, k) before the step, both detached.
+
+    Example:
+        >>> model, recipe = nn.Linear(2, 3), Recipe(epochs=1, learning_rate=0.1)
+        >>> loss_of, images, labels = nn.functional.cross_entropy, torch.ones(4, 2), torch.tensor([0, 1, 2, 0])
+        >>> loss, logits = training_step(model, make_optimizer(model, recipe), loss_of, images, labels, recipe, 0.1)
+        >>> bool(nn.functional.cross_entropy(model(images), labels) < loss)
+        True
+    """
     for group in optimizer.param_groups:
         group["lr"] = rate
     loss, logits = _gradient(model, optimizer, loss_of, images, targets, recipe)
@@ -159,7 +189,7 @@ def _gradient(
     targets: Tensor,
     recipe: Recipe,
 ) -> tuple[Tensor, Tensor]:
-    """Puts the loss's gradient in place of the one before; loss and logits, detached."""
+    """Replaces the parameters' gradients by those of the loss; returns the loss and the logits, detached."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = model(images)
     logits = logits.float()
@@ -178,7 +208,7 @@ def _tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Te
 
 
 def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Puts the tensors of a checkpoint in place; strides too, since the layout of a momentum decides its kernel."""
+    """Restores model and optimizer from a checkpoint; strides too: the layout of a momentum selects its kernel."""
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
     for name, parameter in model.named_parameters():
         prefix = f"optimizer.{name}."

@@ -1,54 +1,62 @@
-"""Presets: how each architecture is trained for a first look, for results, and as published."""
+"""Presets: recipes of every architecture for a first look, for results, and as published."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Unpack
 
 from dbviz.core.errors import unknown_name
-from dbviz.spec import Optimizer, Precision, Recipe, RunSpec, Seeds
+from dbviz.spec import Optimizer, Precision, Recipe, RecipeChanges, RunSpec, Seeds
 
 __all__ = ["PRESETS", "Preset", "preset_spec"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A recipe with the width and the number of training images it is meant for; None is all, as published."""
+    """A recipe with the width and the number of training images that it is meant for.
+
+    None is the published width, and all training images.
+
+    Example:
+        >>> PRESETS["quick"]["resnet18"].width, PRESETS["paper"]["resnet18"].recipe.epochs
+        (16, 100)
+    """
 
     recipe: Recipe
     width: int | None = None
     train_size: int | None = None
 
 
-def _quick(learning_rate: float, width: int, **changes: Any) -> Preset:
+def _quick(learning_rate: float, width: int, **changes: Unpack[RecipeChanges]) -> Preset:
     recipe = Recipe(epochs=5, learning_rate=learning_rate, label_smoothing=0.05, batch_size=64)
     return Preset(recipe=replace(recipe, **changes), width=width, train_size=16_000)
 
 
-def _quick_adam(learning_rate: float, width: int, **changes: Any) -> Preset:
+def _quick_adam(learning_rate: float, width: int, **changes: Unpack[RecipeChanges]) -> Preset:
     return _quick(learning_rate, width, optimizer="adam", weight_decay=0.01, clip_norm=1.0, **changes)
 
 
-def _standard(learning_rate: float, **changes: Any) -> Preset:
+def _standard(learning_rate: float, **changes: Unpack[RecipeChanges]) -> Preset:
     recipe = Recipe(epochs=30, learning_rate=learning_rate, batch_size=256)
     return Preset(recipe=replace(recipe, **changes))
 
 
-def _standard_adam(learning_rate: float, **changes: Any) -> Preset:
+def _standard_adam(learning_rate: float, **changes: Unpack[RecipeChanges]) -> Preset:
     return _standard(learning_rate, epochs=100, optimizer="adam", weight_decay=0.05, clip_norm=1.0, **changes)
 
 
-def _paper(learning_rate: float, **changes: Any) -> Preset:
+def _paper(learning_rate: float, **changes: Unpack[RecipeChanges]) -> Preset:
     return Preset(recipe=replace(Recipe(epochs=100, learning_rate=learning_rate, schedule="steps"), **changes))
 
 
 _LEAST_SQUARES = Recipe(
     epochs=1, learning_rate=1.0, optimizer="least-squares", augmentation="none", weight_decay=0.0, schedule="constant"
 )
-"""Solved in closed form; learning rate, decay and schedule mean nothing to it."""
+"""Solved in closed form: learning rate, decay and schedule have no influence."""
 
-_FITTING: dict[str, Any] = {"optimizer": "adam", "weight_decay": 0.0, "label_smoothing": 0.0, "augmentation": "none"}
-"""Nothing that keeps a network from fitting every label, also the wrong ones."""
+_INTERPOLATING = RecipeChanges(optimizer="adam", weight_decay=0.0, label_smoothing=0.0, augmentation="none")
+"""No regularisation, so that a network can fit all labels, including wrong ones."""
 
-_NAKKIRAN: dict[str, Any] = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "constant"}
+_NAKKIRAN = RecipeChanges(optimizer="adam", weight_decay=0.0, schedule="constant")
+"""Nakkiran et al. 2019."""
 
 PRESETS: dict[str, dict[str, Preset]] = {
     # Small widths and 16,000 images, for two CPU cores; rates from a small search on CIFAR-10 test accuracy of seed 0.
@@ -64,7 +72,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "mlp_mixer": _quick_adam(2e-3, 64),
         "resnet18k": _quick(0.1, 16),
         # long enough on few enough images to fit them all, as its sweep over widths needs
-        "mlp": replace(_quick(2e-3, 128, epochs=25, **_FITTING | {"batch_size": 16}), train_size=1_000),
+        "mlp": replace(_quick(2e-3, 128, epochs=25, **{**_INTERPOLATING, "batch_size": 16}), train_size=1_000),
         "random_features": Preset(recipe=_LEAST_SQUARES, width=1000, train_size=1000),
     },
     # Published widths, all images, one-cycle: for one modern GPU. Not measured on one yet.
@@ -78,7 +86,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "wideresnet28_30": _standard(0.1),
         "vit": _standard_adam(5e-4),
         "mlp_mixer": _standard_adam(5e-4),
-        "resnet18k": _standard(1e-3, **_NAKKIRAN | {"epochs": 200, "batch_size": 128, "schedule": "one-cycle"}),
+        "resnet18k": _standard(1e-3, **{**_NAKKIRAN, "epochs": 200, "batch_size": 128, "schedule": "one-cycle"}),
         "mlp": _standard(0.05, augmentation="none"),
         "random_features": Preset(recipe=_LEAST_SQUARES, width=4000, train_size=4000),
     },
@@ -99,7 +107,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "random_features": Preset(recipe=_LEAST_SQUARES, width=10_000, train_size=10_000),
     },
 }
-"""Every preset by name, and in it every registered architecture."""
+"""For each preset, by its name: the preset of each registered architecture."""
 
 _ADAM_RATES = {
     "quick": {},
@@ -114,10 +122,10 @@ _SGD_RATES = {
     "paper": {},
 }
 _SGD_RATE = {"quick": 0.05, "standard": 0.1, "paper": 0.05}
-"""Learning rates of the optimizer that a preset does not use for an architecture: by architecture, else by preset."""
+"""Learning rates of the optimizers that a preset does not use for an architecture: by architecture, else by preset."""
 
-_OTHER = {"quick": _quick(0.05, 1), "standard": _standard(0.1), "paper": _paper(0.05)}
-"""For `timm:NAME`, `torchvision:NAME` and a user's own networks, which have no width."""
+_UNREGISTERED = {"quick": _quick(0.05, 1), "standard": _standard(0.1), "paper": _paper(0.05)}
+"""For `timm:NAME`, `torchvision:NAME` and users' own networks, which have no width."""
 
 
 def preset_spec(
@@ -130,37 +138,44 @@ def preset_spec(
     definition: str | None = None,
     optimizer: Optimizer | None = None,
 ) -> RunSpec:
-    """The run of `arch` under `preset`.
+    """The spec of `arch` under `preset`.
 
     Args:
-        optimizer: instead of the preset's, with the learning rate and decay that suit it.
+        dataset: its name; on users' own datasets all training images are used.
+        definition: fingerprint of a user's own network; see `dbviz.models.definition_of`.
+        optimizer: replaces the preset's, with a learning rate and a decay that suit it.
 
     Raises:
         InputError: preset or architecture is unknown.
+
+    Example:
+        >>> spec = preset_spec("paper", "vgg19", dataset="cifar10", seeds=Seeds.all(3), precision="fp32")
+        >>> spec.recipe.epochs, spec.recipe.learning_rate
+        (100, 0.005)
     """
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
-    named = PRESETS[preset].get(arch)
-    if named is None and ":" not in arch:
-        others = ["timm:NAME", "torchvision:NAME", "package.module:Factory"]
-        raise unknown_name("architecture", arch, [*PRESETS[preset], *others])
-    chosen = named or replace(_OTHER[preset], width=None)
+    registered = PRESETS[preset].get(arch)
+    if registered is None and ":" not in arch:
+        patterns = ["timm:NAME", "torchvision:NAME", "package.module:Factory"]
+        raise unknown_name("architecture", arch, [*PRESETS[preset], *patterns])
+    selected = registered or replace(_UNREGISTERED[preset], width=None)
     if dataset.partition("@")[0] not in ("cifar10", "cifar100", "svhn", "shapes"):
-        chosen = replace(chosen, train_size=None)
-    recipe = _with_optimizer(chosen.recipe, optimizer, preset, arch)
+        selected = replace(selected, train_size=None)
+    recipe = _with_optimizer(selected.recipe, optimizer, preset, arch)
     return RunSpec(
         dataset=dataset,
         arch=arch,
-        width=chosen.width,
+        width=selected.width,
         definition=definition,
-        train_size=chosen.train_size,
+        train_size=selected.train_size,
         recipe=recipe if recipe.optimizer == "least-squares" else replace(recipe, precision=precision),
         seeds=seeds,
     )
 
 
 def _with_optimizer(recipe: Recipe, optimizer: Optimizer | None, preset: str, arch: str) -> Recipe:
-    """The recipe under another optimizer; SGD and SAM share their rates, as SAM's step is one of SGD."""
+    """The recipe with another optimizer; SGD and SAM share their learning rates, since SAM makes steps of SGD."""
     if optimizer is None or optimizer == recipe.optimizer:
         return recipe
     if optimizer == "adam":

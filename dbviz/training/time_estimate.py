@@ -1,4 +1,4 @@
-"""How long a training will take, from a few of its steps."""
+"""Estimates of training times, from the times of a few steps."""
 
 import time
 
@@ -23,69 +23,87 @@ from dbviz.training.optimizers import make_optimizer
 __all__ = ["seconds_of_features", "seconds_per_run"]
 
 _TEST_COST = 0.4
-"""A test image's time in training images: the forward is about a third of a step."""
+"""The time of a test image relative to that of a training image: a forward pass is about a third of a step."""
 
 
 def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, steps: int = 3) -> float:
-    """Estimated seconds that `spec` takes on this machine, from `steps` steps behind one that warms up."""
+    """Estimated seconds that the run of `spec` takes on this machine.
+
+    Args:
+        steps: number of timed steps, after one that is not timed.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
+        >>> spec = RunSpec(dataset="shapes", arch="fcnet", width=16, recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> seconds_per_run(spec, images, torch.device("cpu")) > 0
+        True
+    """
     if spec.recipe.optimizer == "least-squares":
         return _seconds_to_solve(spec, images, device)
-    recipe, few = spec.recipe, images.train.first(min(len(images.train), spec.recipe.batch_size))
-    batch_images, labels = next(iter(DeviceBatches.of(few, recipe, spec.seeds, device).epoch(0)))
+    recipe, sample = spec.recipe, images.train.first(min(len(images.train), spec.recipe.batch_size))
+    inputs, labels = next(iter(DeviceBatches.of(sample, recipe, spec.seeds, device).epoch(0)))
     if spec.pretrained is None:
-        model = build(spec.arch, len(images.class_names), spec.width, image_shape=images.image_shape).to(
-            device,
-            memory_format=torch.channels_last,  # pyright: ignore[reportCallIssue]
-        )
+        model = _network(spec, images, device)
     else:
-        body, model = _parts(spec, images, device)
-        batch_images = features(body, model, few, device)
+        body, model = _network_and_head(spec, images, device)
+        inputs = features(body, model, sample, device)
     optimizer = make_optimizer(model, recipe)
-    # a teacher's forward is left out: it costs a third of a step at most
+    # a teacher's forward pass is left out: it costs a third of a step at most
     objective = plain_objective(recipe) if spec.teacher else make_objective(recipe, images.train)
     with torch_seeded(0, "pilot"), deterministic_algorithms(recipe.deterministic):
-        _step(model, optimizer, objective, batch_images, labels, recipe)
+        _step(model, optimizer, objective, inputs, labels, recipe)
         _wait(device)
-        began = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(steps):
-            _step(model, optimizer, objective, batch_images, labels, recipe)
+            _step(model, optimizer, objective, inputs, labels, recipe)
         _wait(device)
-    each = (time.perf_counter() - began) / steps / len(few)
-    trained = len(images.train) if spec.train_size is None else spec.train_size
-    return each * recipe.epochs * (trained + _TEST_COST * len(images.test))
+    per_image = (time.perf_counter() - start) / steps / len(sample)
+    return per_image * recipe.epochs * (_train_count(spec, images) + _TEST_COST * len(images.test))
 
 
 def seconds_of_features(spec: RunSpec, images: Images, device: torch.device) -> float:
-    """Estimated seconds for the features of all images of `spec`, whose head alone is trained."""
-    model, head = _parts(spec, images, device)
-    few = images.train.first(min(len(images.train), 128))
-    features(model, head, few, device)
-    began = time.perf_counter()
-    features(model, head, few, device)
+    """Estimated seconds that the features of all images take for `spec`, which trains a head only."""
+    model, head = _network_and_head(spec, images, device)
+    sample = images.train.first(min(len(images.train), 128))
+    features(model, head, sample, device)
+    start = time.perf_counter()
+    features(model, head, sample, device)
     _wait(device)
-    trained = len(images.train) if spec.train_size is None else spec.train_size
-    return (time.perf_counter() - began) * (trained + len(images.test)) / len(few)
+    return (time.perf_counter() - start) * (_train_count(spec, images) + len(images.test)) / len(sample)
 
 
-def _parts(spec: RunSpec, images: Images, device: torch.device) -> tuple[nn.Module, nn.Module]:
-    """The network, with whatever weights, and its head."""
+def _train_count(spec: RunSpec, images: Images) -> int:
+    return len(images.train) if spec.train_size is None else spec.train_size
+
+
+def _network(spec: RunSpec, images: Images, device: torch.device) -> nn.Module:
+    model = build(spec.arch, len(images.class_names), spec.width, image_shape=images.image_shape)
+    return model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _network_and_head(spec: RunSpec, images: Images, device: torch.device) -> tuple[nn.Module, nn.Module]:
+    """The network, with arbitrary weights, and its head."""
     model = construct(spec.arch, len(images.class_names), spec.width, images.image_shape).to(device)
     return model, model.get_submodule(head_of(model, images.image_shape))
 
 
 def _seconds_to_solve(spec: RunSpec, images: Images, device: torch.device) -> float:
-    """The features of a few images and a small system, scaled: a system costs rows x columns x the fewer of them."""
+    """The times of the features of a few images and of a small system, scaled.
+
+    The cost of a system is rows x columns x the smaller of both.
+    """
     model = build(spec.arch, len(images.class_names), spec.width, image_shape=images.image_shape).to(device)
-    few = images.train.first(min(len(images.train), 128))
-    began = time.perf_counter()
-    logits(model, few, device)
-    features = time.perf_counter() - began
+    sample = images.train.first(min(len(images.train), 128))
+    start = time.perf_counter()
+    logits(model, sample, device)
+    features = time.perf_counter() - start
     n, width = spec.train_size or len(images.train), spec.width or ARCHITECTURES[spec.arch].width
     size = min(n, width, 256)
-    began = time.perf_counter()
+    start = time.perf_counter()
     least_norm_solution(torch.eye(size, dtype=torch.float64), torch.ones(size, 1, dtype=torch.float64))
-    solving = (time.perf_counter() - began) * n * width * min(n, width) / size**3
-    return features * (n + len(images.test)) / len(few) + solving
+    solving = (time.perf_counter() - start) * n * width * min(n, width) / size**3
+    return features * (n + len(images.test)) / len(sample) + solving
 
 
 def _step(
@@ -96,8 +114,8 @@ def _step(
     labels: Tensor,
     recipe: Recipe,
 ) -> None:
-    shown, targets = objective.prepare(model, images, labels, np.random.default_rng(0))
-    training_step(model, optimizer, objective.loss, shown, targets, recipe, recipe.learning_rate)
+    inputs, targets = objective.prepare(model, images, labels, np.random.default_rng(0))
+    training_step(model, optimizer, objective.loss, inputs, targets, recipe, recipe.learning_rate)
 
 
 def _wait(device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""Each fault of a loader is found and called by its name, and a loader without any is not accused."""
+"""Each fault of a loader is detected by name, and none is reported of a loader without faults."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class Global(Plain):
         return image + float(np.random.rand()), label  # noqa: NPY002
 
 
-class Held(Plain):
+class OwnGenerator(Plain):
     """With noise from a generator of its own."""
 
     def __init__(self, seed: int | None = None) -> None:
@@ -46,7 +46,7 @@ class Held(Plain):
 
 
 class Stream(IterableDataset):
-    """Samples that cannot be asked for."""
+    """Samples that cannot be indexed."""
 
     def __iter__(self):
         return iter(range(4))
@@ -57,18 +57,18 @@ def loader(dataset: Dataset, workers: int = 0, **options: Any) -> DataLoader:
 
 
 def reseed(worker: int) -> None:
-    """What a user writes who knows of the fault."""
+    """The remedy for copied generators in a user's code."""
     info = get_worker_info()
     assert info is not None
     info.dataset.rng = np.random.default_rng([info.seed % 2**32, worker])  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def faults(given: Any) -> list[str]:
-    return [fault.fault for fault in audit_loader(given).faults]
+def faults(audited: Any) -> list[str]:
+    return [fault.fault for fault in audit_loader(audited).faults]
 
 
 @pytest.mark.parametrize(
-    "given",
+    "audited",
     [
         loader(Plain()),
         loader(Plain(), generator=torch.Generator().manual_seed(3)),
@@ -77,12 +77,12 @@ def faults(given: Any) -> list[str]:
         LoaderBatches(Global(), batch_size=2, seeds=Seeds()),
         lambda workers: LoaderBatches(Global(), batch_size=2, seeds=Seeds(), workers=workers),
     ],
-    ids=["plain", "plain with a generator", "seeded", "seeded, made anew", "batches", "batches, made anew"],
+    ids=["plain", "plain with a generator", "seeded", "seeded, by a function", "batches", "batches, by a function"],
 )
-def test_a_loader_without_faults_is_not_accused(given):
-    found = audit_loader(given)
-    assert found.faults == ()
-    assert (found.workers, found.batches) == ((0, 2), 4)
+def test_a_loader_without_faults_has_none(audited):
+    audit = audit_loader(audited)
+    assert audit.faults == ()
+    assert (audit.workers, audit.batches) == ((0, 2), 4)
 
 
 def test_draws_from_global_generators_depend_on_the_number_of_workers():
@@ -90,52 +90,52 @@ def test_draws_from_global_generators_depend_on_the_number_of_workers():
     assert faults(lambda workers: loader(Global(), workers)) == [WORKERS]
 
 
-def test_an_unseeded_augmentation_is_found_though_every_dataset_is_new():
-    assert faults(lambda workers: loader(Held(), workers)) == [PRIVATE, UNSEEDED]
+def test_an_unseeded_augmentation_is_detected_though_every_dataset_is_new():
+    assert faults(lambda workers: loader(OwnGenerator(), workers)) == [PRIVATE, UNSEEDED]
 
 
 def test_a_generator_that_a_dataset_keeps_between_passes_is_unseeded():
-    assert faults(loader(Held(0))) == [PRIVATE, UNSEEDED]
+    assert faults(loader(OwnGenerator(0))) == [PRIVATE, UNSEEDED]
 
 
-def test_a_forgotten_worker_seed_is_found_though_every_pass_repeats():
-    assert faults(lambda workers: loader(Held(0), workers)) == [PRIVATE, WORKERS]
+def test_a_missing_worker_seed_is_detected_though_every_pass_repeats():
+    assert faults(lambda workers: loader(OwnGenerator(0), workers)) == [PRIVATE, WORKERS]
 
 
-def test_a_worker_seed_that_was_not_forgotten_is_acknowledged():
-    assert faults(lambda workers: loader(Held(0), workers, worker_init_fn=reseed)) == [WORKERS]
+def test_a_worker_seed_is_recognised():
+    assert faults(lambda workers: loader(OwnGenerator(0), workers, worker_init_fn=reseed)) == [WORKERS]
 
 
 @pytest.mark.parametrize("make", [dbviz.seeded_loader, None], ids=["seeded", "batches"])
-def test_a_private_generator_is_found_behind_seeded_samples_too(make):
-    given = make(Held(0), seed=0) if make else LoaderBatches(Held(0), batch_size=2, seeds=Seeds())
-    assert PRIVATE in faults(given)
+def test_a_datasets_own_generator_is_detected_in_seeded_samples_too(make):
+    audited = make(OwnGenerator(0), seed=0) if make else LoaderBatches(OwnGenerator(0), batch_size=2, seeds=Seeds())
+    assert PRIVATE in faults(audited)
 
 
-def test_faults_are_said_in_plain_words():
-    first, second = audit_loader(lambda workers: loader(Held(0), workers)).faults
+def test_faults_are_described_in_a_sentence():
+    first, second = audit_loader(lambda workers: loader(OwnGenerator(0), workers)).faults
     assert str(first).startswith("workers repeat each other: the first draws for a sample are equal in two workers")
-    assert str(second).startswith("depends on the number of workers: batch 2 is another one with 2 workers than with")
+    assert str(second).startswith("depends on the number of workers: batch 2 differs between 2 workers and none: ")
 
 
-def test_the_loaders_own_generator_ends_where_it_began():
+def test_the_loaders_own_generator_is_reset():
     generator = torch.Generator().manual_seed(3)
     first = [y.tolist() for _, y in loader(Plain(), generator=torch.Generator().manual_seed(3))]
-    given = loader(Plain(), generator=generator)
-    audit_loader(given)
-    assert [y.tolist() for _, y in given] == first
+    audited = loader(Plain(), generator=generator)
+    audit_loader(audited)
+    assert [y.tolist() for _, y in audited] == first
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("audited", "message"),
     [
         ([1, 2], "a list cannot be audited: give a DataLoader or a function that makes one"),
         (lambda _: [1, 2], "a list cannot be audited: give a DataLoader or a function that makes one"),
-        (DataLoader(Stream()), "Stream has no samples to ask for: give a map-style dataset"),
+        (DataLoader(Stream()), "Stream cannot be indexed: give a map-style dataset"),
     ],
     ids=["list", "function", "stream"],
 )
-def test_what_cannot_be_audited_is_refused(given, message):
+def test_other_objects_are_refused(audited, message):
     with pytest.raises(InputError) as caught:
-        audit_loader(given)
+        audit_loader(audited)
     assert str(caught.value) == message

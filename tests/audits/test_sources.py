@@ -1,4 +1,4 @@
-"""The factorial design: which runs vary what, and that runs shared by cells are trained once."""
+"""The factorial design: what varies in which runs, and that runs shared by cells are trained once."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_in_each_cell_exactly_its_sources_vary(design):
         assert {replace(spec, seeds=BASE.seeds, recipe=BASE.recipe) for spec in runs} == {BASE}
 
 
-def test_the_base_run_is_in_every_cell_but_that_of_other_kernels_and_once_among_the_specs(design):
+def test_the_base_run_is_in_every_cell_but_the_one_of_other_kernels_and_once_among_the_specs(design):
     assert all((BASE in runs) == (cell != ("kernels",)) for cell, runs in design.cells.items())
     assert len(design.specs) == len(set(design.specs)) == 1 + 8 * 3 + 4
     assert len({spec.identity for spec in design.specs}) == len(design.specs)
@@ -56,11 +56,11 @@ def test_under_fast_kernels_the_base_run_is_in_that_cell_too():
 
 
 def test_positions_point_at_the_runs(design):
-    for cell, places in design.positions.items():
-        assert [design.specs[place] for place in places] == list(design.cells[cell])
+    for cell, positions in design.positions.items():
+        assert [design.specs[position] for position in positions] == list(design.cells[cell])
 
 
-def test_more_runs_add_to_those_there_are(design):
+def test_a_larger_design_contains_the_smaller_one(design):
     assert set(design.specs) < set(sources_design(BASE, runs=6).specs)
 
 
@@ -73,7 +73,7 @@ CLOSED = Recipe(epochs=1, learning_rate=1.0, optimizer="least-squares", augmenta
 
 
 @pytest.mark.parametrize(
-    ("sources", "runs", "said"),
+    ("sources", "runs", "message"),
     [
         (["init"], 1, "1 run of each cell has no spread: give at least two"),
         (["inits"], 2, "unknown source of randomness 'inits': did you mean 'init'"),
@@ -81,14 +81,14 @@ CLOSED = Recipe(epochs=1, learning_rate=1.0, optimizer="least-squares", augmenta
         ([], 2, "at least one of init"),
     ],
 )
-def test_bad_designs_are_refused(sources, runs, said):
-    with pytest.raises(InputError, match=said):
+def test_invalid_designs_are_refused(sources, runs, message):
+    with pytest.raises(InputError, match=message):
         sources_design(BASE, sources, runs=runs)
 
 
 @pytest.mark.parametrize("sources", [SOURCES, ["init", "order"], ["nudge"]])
 def test_a_closed_form_has_no_order(sources):
-    with pytest.raises(InputError, match="vit is fitted in closed form, where nothing but init has a part"):
+    with pytest.raises(InputError, match="vit is fitted in closed form, which only init affects"):
         sources_design(replace(BASE, recipe=CLOSED), sources)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from dbviz.cli.announcement import _total
+from dbviz.cli.announcement import total_seconds
 from dbviz.executors import Executor, InProcess, Pool
 from dbviz.spec import Recipe, RunSpec, Seeds
 
@@ -16,18 +16,17 @@ SECONDS = {
 
 @dataclass
 class Case:
-    executor: Executor | None
+    executor: Executor
     expected: float
 
 
 @pytest.mark.parametrize(
     "case",
     [
-        Case(None, 9.0),
         Case(InProcess(), 9.0),
         Case(Pool(processes=2), 9 / 2 + 4 / 2),
         Case(Pool(processes=8), 9 / 3 + 4 * 2 / 3),  # of eight processes three have something to do
     ],
 )
 def test_the_total_of_runs_of_two_three_and_four_seconds(case):
-    assert _total(SECONDS, case.executor) == pytest.approx(case.expected)
+    assert total_seconds(SECONDS, case.executor) == pytest.approx(case.expected)

@@ -13,17 +13,20 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-import dbviz.cli.load_or_sample
+import dbviz.cli.label_maps
 from dbviz import label_maps
 from dbviz.__main__ import commands
+from dbviz.__main__ import main as dbviz_main
 from dbviz.cli.plot import main as plot_main
 from dbviz.cli.train import main as train_main
 from dbviz.core import files
 from dbviz.core.errors import TrainingDiverged
 from dbviz.data import Images, datasets
+from dbviz.models import ARCHITECTURES
 from dbviz.runs import fitting, training_run
+from dbviz.spec import ARCHITECTURE_NAMES, DATASET_NAMES
 
-HOME, OUT = Path("home"), Path("figures")
+HOME, OUT = Path("home"), Path("results/plot")
 TRAINING = shlex.split("--dataset shapes --train-size 64 --epochs 1 --width 4 --device cpu --home home")
 STEM = "shapes-resnet18-quick-test-3-4-5"
 
@@ -79,8 +82,8 @@ def test_plot_trains_draws_and_writes_everything(capsys):
     rows = [line.split("│")[1:-1] for line in out.splitlines() if line.startswith("│")]
     expected = [f"{stored[name]['test_accuracy']:.2%}" for name in maps.model.values]
     assert [[cell.strip() for cell in row] for row in rows] == [
-        ["resnet18", "0", expected[0], f"{agreed:.1%}"],
-        ["resnet18", "1", expected[1], ""],
+        ["resnet18", "4 (published 64)", "0", expected[0], f"{agreed:.1%}"],
+        ["resnet18", "4 (published 64)", "1", expected[1], ""],
     ]
     assert "--made up" in numbers["command"]
     assert maps.triplet.values.tolist() == [[3, 4, 5]]
@@ -126,7 +129,7 @@ def test_plot_samples_again_what_is_asked_for_anew(monkeypatch):
     sampled = []
     sample = label_maps.sample
     monkeypatch.setattr(
-        dbviz.cli.load_or_sample, "sample", lambda *a, **k: sampled.append(k["resolution"]) or sample(*a, **k)
+        dbviz.cli.label_maps, "sample", lambda *a, **k: sampled.append(k["resolution"]) or sample(*a, **k)
     )
     assert plot("--resolution", "9") == 0
     assert plot("--resolution", "9", "--padding", "0.1") == 0
@@ -221,10 +224,13 @@ def one_line(capsys, status: int, expected: int = 2, command: str = "plot") -> s
         ("--resolution 1000000", "resolution is 1000000: it must be 2 ..."),
         ("--padding nan", "padding is nan"),
         ("--seeds 0 0", "seeds 0 0 repeat one"),
-        ("--seeds 4-1", "run backwards"),
+        ("--seeds 4-1", "wrong order"),
         ("--seeds x", "seed 'x': give whole numbers"),
-        ("--epochs 0", "recipe.epochs is 0"),
-        ("--train-size 129", "129 images asked for, but shapes train has 128"),
+        ("--epochs 0", "--epochs is 0: give a whole number of at least 1"),
+        ("--width 0", "--width is 0"),
+        ("--train-size 0", "--train-size is 0"),
+        ("--batch-size -1", "--batch-size is -1"),
+        ("--train-size 129", "129 images requested, but shapes train has 128"),
         ("--weights nothing.safetensors", "nothing.safetensors does not exist"),
         ("--weights a/x.safetensors b/x.safetensors", "two --weights files have the same name"),
         ("--arch resnet18 fcnet --weights x.safetensors", "--weights goes with one --arch, 2 are given"),
@@ -326,7 +332,7 @@ def test_an_interruption_is_said_in_one_line(capsys, monkeypatch):
 
     monkeypatch.setattr(training_run, "train", interrupted)
     line = last_line(capsys, plot(), 130)
-    assert line == "dbviz.plot: interrupted; finished epochs are kept: the same command goes on from there"
+    assert line == "dbviz.plot: interrupted; finished epochs are kept: the same command resumes from there"
 
 
 def test_an_interruption_while_options_are_checked_is_said_too(capsys, monkeypatch):
@@ -373,12 +379,95 @@ print("loaded:", *(package for package in heavy if package in sys.modules))
 """
 
 
+REFUSE = """
+import importlib, sys
+status = importlib.import_module(sys.argv[1]).main(sys.argv[2:])
+print(status, *(package for package in ("torch", "numpy", "xarray", "matplotlib") if package in sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "expected"),
+    [
+        ("plot", "--arch resnet81", "unknown architecture 'resnet81'"),
+        ("plot", "--dataset cifar", "unknown dataset 'cifar'"),
+        ("plot", "--device gpu", "unknown device 'gpu'"),
+        ("plot", "--resolution 1", "resolution is 1"),
+        ("plot", "--padding -1", "padding is -1"),
+        ("train", "--epochs 0", "--epochs is 0"),
+        ("train", "--mode distil-soft", "distillation needs a teacher"),
+        ("score", "--triplets 1", "scores need at least two planes"),
+        ("score", "--among correct", "--among goes with --label-noise"),
+        ("sweep", "--widths 8-2", "wrong order"),
+        ("sweep", "--address auto", "--address and --gpus-per-run go with --executor ray"),
+        ("scan", "--seeds 3", "1 seed shows no spread"),
+        ("bench", "scores --seeds 0", "scores need at least two runs"),
+        ("audit", "determinism --seeds 0 1", "2 seeds given"),
+        ("audit", "sources --triplets 1", "1 planes: intervals need at least two"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_torch_is_loaded(command, arguments, expected, python):
+    found = python("-c", REFUSE, f"dbviz.cli.{command}", *arguments.split())
+    assert found.returncode == 0, found.stderr
+    assert expected in found.stderr
+    assert found.stdout == "2\n", "loaded a heavy library"
+
+
 @pytest.mark.parametrize("name", commands())
 def test_help_answers_without_loading_anything_heavy(name, python):
     found = python("-c", ASK_FOR_HELP, f"dbviz.{name}", ",".join(HEAVY))
     assert found.returncode == 0, found.stderr
     assert f"usage: python -m dbviz.{name}" in found.stdout
     assert found.stdout.splitlines()[-1].strip() == "loaded:"
+
+
+def test_the_catalogue_of_names_is_that_of_the_registries():
+    assert set(ARCHITECTURE_NAMES) == set(ARCHITECTURES)
+    assert set(DATASET_NAMES) == set(datasets.DATASETS)
+
+
+def test_margin_still_works_with_a_warning(capsys):
+    assert plot("--margin", "0.25") == 0
+    assert "dbviz.plot: --margin is now --padding; the old name works until dbviz 0.3" in said(capsys)[1]
+    assert label_maps.load(written("nc")).attrs["margin"] == 0.25
+    assert plot("--margin=0.5") == 0
+    assert {label_maps.load(path).attrs["margin"] for path in OUT.glob("*.nc")} == {0.25, 0.5}
+
+
+def test_one_program_runs_every_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/dbviz", "train", "--made", "up"])
+    assert dbviz_main(["train", *TRAINING, "--arch", "resnet18", "--seeds", "0"]) == 0
+    assert "Runs:" in said(capsys)[0]
+    assert dbviz_main(["trian"]) == 2
+    assert said(capsys)[1] == (
+        "dbviz: error: unknown command 'trian': did you mean 'train'? Known: audit, bench, plot, scan, score, sweep, "
+        "train\n"
+    )
+    assert dbviz_main([]) == 0
+    assert "python -m dbviz.plot " in said(capsys)[0]
+    assert dbviz_main(["plot", "--seeds", "x"]) == 2
+
+
+def test_results_name_the_program_that_wrote_them(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/dbviz", "plot", "--made", "up"])
+    assert plot() == 0
+    assert json.loads(written("json").read_text())["command"] == "python -m dbviz plot --made up"
+
+
+def test_a_result_file_describes_itself():
+    assert plot() == 0
+    numbers = json.loads(written("json").read_text())
+    assert numbers["label_maps"] == written("nc").name
+    assert (numbers["dataset"], numbers["split"], numbers["resolution"], numbers["padding"]) == (
+        "shapes",
+        "test",
+        8,
+        0.5,
+    )
+    assert (numbers["planes"], numbers["triplets"]) == (1, [[3, 4, 5]])
+    specs = {path.parent.name: json.loads(path.read_text()) for path in HOME.glob("*/spec.json")}
+    assert numbers["specs"] == specs  # every field, those at their default too
+    assert {"command", "date", "environment"} <= numbers.keys()
 
 
 def test_the_package_lists_its_commands(python):

@@ -7,31 +7,35 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-import dbviz.cli.load_or_sample
+import dbviz.cli.label_maps
 from dbviz.cli.comparison import Comparison, compare, print_summary, sample_compared
-from dbviz.cli.options import ComparisonOptions
+from dbviz.cli.options import (
+    ComparisonOptions,
+    DataOptions,
+    MachineOptions,
+    NetworkOptions,
+    OutputOptions,
+    RecipeOptions,
+    TripletOptions,
+)
 from dbviz.core.errors import InputError
 from dbviz.planes import draw_planes
 from dbviz.scores import reproducibility
 
 OPTIONS = ComparisonOptions(
-    arch=("fcnet",),
-    seeds=("0-1",),
-    dataset="shapes",
-    train_size=64,
-    epochs=1,
-    width=16,
-    preset="quick",
-    device="cpu",
-    triplets=3,
-    triplet_seed=5,
+    networks=NetworkOptions(arch=("fcnet",), seeds=("0-1",), width=16, preset="quick"),
+    data=DataOptions(dataset="shapes", train_size=64),
+    recipe=RecipeOptions(epochs=1),
+    planes=TripletOptions(triplets=3, triplet_seed=5),
+    machine=MachineOptions(device="cpu"),
 )
 
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory) -> ComparisonOptions:
     home = tmp_path_factory.mktemp("home")
-    return replace(OPTIONS, home=home / "runs", out=home / "found")
+    machine = MachineOptions(device="cpu", home=home / "runs")
+    return replace(OPTIONS, machine=machine, output=OutputOptions(out=home / "found"))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def compared(options) -> Comparison:
 def test_the_networks_asked_for_are_sampled_on_the_planes_asked_for(compared):
     assert [run.spec.seeds.init for run in compared.runs] == [0, 1]
     assert compared.maps.model.values.tolist() == [run.spec.name for run in compared.runs]
-    triplets = draw_planes(compared.asked.images.test, 3, seed=5).triplets
+    triplets = draw_planes(compared.job.images.test, 3, seed=5).triplets
     assert np.array_equal(compared.maps.triplet.values, triplets)
     assert np.array_equal(compared.planes.triplets, triplets)
     assert dict(compared.maps.labels.sizes) == {"model": 2, "plane": 3, "row": 5, "column": 5}
@@ -53,16 +57,16 @@ def test_the_networks_asked_for_are_sampled_on_the_planes_asked_for(compared):
 
 
 def test_what_was_compared_is_found_again(compared, options, monkeypatch):
-    monkeypatch.setattr(dbviz.cli.load_or_sample, "sample", lambda *_, **__: pytest.fail("sampled"))
+    monkeypatch.setattr(dbviz.cli.label_maps, "sample", lambda *_, **__: pytest.fail("sampled"))
     again = compare("some_figure", options, resolution=5, padding=0.25)
     assert (again.path, again.runs) == (compared.path, compared.runs)
     assert again.maps.labels.equals(compared.maps.labels)
 
 
 def test_other_planes_of_the_same_runs_have_a_file_of_their_own(compared, options):
-    one_class = draw_planes(compared.asked.images.test, 2, one_class=True)
+    one_class = draw_planes(compared.job.images.test, 2, one_class=True)
     parts = ["some_figure", "one class"]
-    maps, path = sample_compared(parts, compared.runs[:1], one_class, compared.asked, options, resolution=4)
+    maps, path = sample_compared(parts, compared.runs[:1], one_class, compared.job, options.output.out, resolution=4)
     assert dict(maps.labels.sizes) == {"model": 1, "plane": 2, "row": 4, "column": 4}
     assert path.name.startswith("some_figure-one_class-shapes-quick-2-")
 
@@ -86,7 +90,7 @@ def test_the_summary_is_printed_and_written_beside_the_maps(compared, tmp_path, 
 
 
 def test_a_place_that_cannot_be_written_to_is_found_before_training(monkeypatch):
-    monkeypatch.setattr("dbviz.cli.comparison.fit_wanted", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr("dbviz.cli.comparison.train_here", lambda *_, **__: pytest.fail("trained"))
     Path("found").write_text("a file")
     with pytest.raises(InputError, match="cannot write to found"):
-        compare("some_figure", replace(OPTIONS, out=Path("found")))
+        compare("some_figure", replace(OPTIONS, output=OutputOptions(out=Path("found"))))

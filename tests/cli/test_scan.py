@@ -18,7 +18,7 @@ TINY = [*PLACE, *shlex.split("--executor here --arch mlp --width 4 --train-size 
 pytestmark = pytest.mark.usefixtures("few_images")
 
 
-def numbers(place: str = "scans") -> dict:
+def numbers(place: str = "results/scan") -> dict:
     (path,) = Path(place).glob("*.json")
     return json.loads(path.read_text())
 
@@ -48,10 +48,12 @@ def test_a_scan_is_trained_printed_stored_and_drawn(capsys):
         assert f"{deviation:.3%} [{group['deviation']['low']:.3%}, {group['deviation']['high']:.3%}]" in out
         assert f"{group['best']['value']:.2%} ({group['best']['seed']})" in out
         assert group["best"]["value"] == max(group["accuracies"])
-    written = sorted(path.name.rpartition("-")[2] for path in Path("scans").iterdir())
-    kinds = [f"{kind}.{ending}" for kind in ("epochs", "halves", "histogram", "lengths") for ending in ("pdf", "png")]
-    assert [name for name in written if not name.endswith("json")] == kinds
-    assert all(str(path) in out for path in Path("scans").iterdir())
+    written = sorted(path.name.rpartition("-")[2] for path in Path("results/scan").iterdir())
+    assert [name for name in written if name.endswith("png")] == [
+        f"{kind}.png" for kind in ("epochs", "halves", "histogram", "lengths")
+    ]
+    assert sorted(name.partition(".")[2] for name in written if not name.endswith("png")) == ["csv", "json", "tex"]
+    assert all(str(path) in out for path in Path("results/scan").iterdir())
     assert "mlp epochs 3: seeds differ by" in out
 
 
@@ -87,7 +89,7 @@ def test_networks_stand_side_by_side_and_few_runs_say_so(capsys):
     out = capsys.readouterr().out
     assert [group["name"] for group in numbers()["groups"]] == ["mlp", "fcnet"]
     assert "too few runs to tell whether lucky seeds stay lucky" in out
-    assert not list(Path("scans").glob("*lengths*"))
+    assert not list(Path("results/scan").glob("*lengths*"))
 
 
 @pytest.mark.parametrize("source", ["run", "file"])

@@ -51,8 +51,8 @@ def scored_once(shared_home, tmp_path_factory) -> tuple[Path, str]:
 @pytest.fixture
 def scored(scored_once) -> Path:
     """The label maps of those scores, copied with all that was written beside them."""
-    shutil.copytree(scored_once[0], "scores")
-    return next(path for path in Path("scores").glob("*.nc") if path.with_suffix(".json").exists())
+    shutil.copytree(scored_once[0], "results/score")
+    return next(path for path in Path("results/score").glob("*.nc") if path.with_suffix(".json").exists())
 
 
 def test_scores_of_runs_are_printed_stored_and_drawn(scored, scored_once):
@@ -67,7 +67,7 @@ def test_scores_of_runs_are_printed_stored_and_drawn(scored, scored_once):
         name: estimate.value for name, estimate in fragmentation(maps).items()
     }
     assert str(matrix["fcnet", "resnet18"]) in scored_once[1]
-    endings = sorted(path.name.removeprefix(scored.stem) for path in Path("scores").glob(f"{scored.stem}*"))
+    endings = sorted(path.name.removeprefix(scored.stem) for path in Path("results/score").glob(f"{scored.stem}*"))
     extremes = [f"-extremes-{name}.pdf" for name in ("fcnet", "resnet18")]
     figures = ["-matrix.csv", "-matrix.pdf", "-matrix.tex", "-planes.pdf", "-scores.csv", "-scores.pdf", "-scores.tex"]
     assert endings == [*extremes, *figures, ".json", ".nc"]
@@ -102,7 +102,7 @@ def test_the_floor_compares_runs_with_their_nudged_siblings(capsys):
     printed = capsys.readouterr().out
     assert "instability floor (disagreement)" in printed
     assert "disagreement between seeds" in printed
-    (path,) = Path("scores").glob("*.json")
+    (path,) = Path("results/score").glob("*.json")
     scores, maps = json.loads(path.read_text())["scores"], label_maps.load(path.with_suffix(".nc"))
     assert list(maps.seed.values) == ["0", "1", "0-nudge0", "1-nudge0"]
     labels = maps.labels.values
@@ -116,7 +116,7 @@ def test_the_floor_compares_runs_with_their_nudged_siblings(capsys):
 def test_optimizers_and_modes_are_compared_under_their_own_names(capsys):
     modes = ["--optimizer", "sgd", "adam", "--mode", "plain", "mixup"]
     assert main([*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0", *modes]) == 0
-    (path,) = Path("scores").glob("*.nc")
+    (path,) = Path("results/score").glob("*.nc")
     names = ["fcnet sgd plain", "fcnet sgd mixup", "fcnet adam plain", "fcnet adam mixup"]
     assert networks(label_maps.load(path)) == names
     assert all(name.rpartition(" ")[0] in capsys.readouterr().out for name in names[:1])
@@ -149,13 +149,13 @@ def test_label_map_files_alone_give_the_same_scores(scored, capsys, monkeypatch)
 @pytest.mark.parametrize("planes", [["noise"], ["shuffled"], ["around"], ["around", "--direction", "adversarial"]])
 def test_planes_off_the_manifold_are_scored(planes):
     assert main([*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", "--planes", *planes]) == 0
-    (path,) = Path("scores").glob("*.nc")
+    (path,) = Path("results/score").glob("*.nc")
     assert label_maps.load(path).attrs["split"] == f"test {planes[0]}"
 
 
 def test_planes_go_through_triplets_of_one_class():
     assert main([*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", "--corners", "one-class"]) == 0
-    (path,) = Path("scores").glob("*.nc")
+    (path,) = Path("results/score").glob("*.nc")
     assert all(len(set(labels)) == 1 for labels in label_maps.load(path).triplet_label.values)
 
 
@@ -163,7 +163,7 @@ def test_planes_go_through_triplets_of_one_class():
 def test_planes_go_through_mislabelled_training_images(among, wrong, shared_home):
     noisy = ["--label-noise", "0.3", "--split", "train", "--among", among]
     assert main([*TRAINING, *PLANES, "--arch", "fcnet", "--seeds", "0-1", *noisy]) == 0
-    (path,) = Path("scores").glob("*.nc")
+    (path,) = Path("results/score").glob("*.nc")
     triplets = label_maps.load(path).triplet.values
     for labels in shared_home.glob("*/labels.safetensors"):
         assert (load_tensors(labels)[0]["mislabelled"].numpy()[triplets] == wrong).all()
@@ -201,7 +201,7 @@ def changed(scored: Path, **attributes) -> None:
     ("attributes", "said"),
     [
         ({"resolution": 7}, "differ in resolution (6 and 7)"),
-        ({"padding": 0.5}, "differ in padding"),
+        ({"margin": 0.5}, "differ in padding"),
         ({"planes": "others"}, "differ in planes"),
         ({"class_names": "[]"}, "differ in class_names"),
         ({"dataset": "cifar10"}, "differ in dataset (shapes and cifar10)"),

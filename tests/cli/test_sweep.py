@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("few_images")
 
 
 def numbers() -> dict:
-    (path,) = Path("sweeps").glob("*.json")
+    (path,) = Path("results/sweep").glob("*.json")
     return json.loads(path.read_text())
 
 
@@ -44,7 +44,7 @@ def test_a_sweep_is_done_printed_stored_and_drawn(capsys):
     last = found["curves"][1]["points"][1]
     assert last["train_error_mislabelled"]["value"] == 0
     assert f"{last['reproducibility']['value']:.2f} [" in out
-    assert sorted(path.suffix for path in Path("sweeps").iterdir()) == [".json", ".png"]
+    assert sorted(path.suffix for path in Path("results/sweep").iterdir()) == [".csv", ".json", ".png", ".tex"]
 
 
 def test_what_is_done_is_not_done_again(capsys, monkeypatch):
@@ -115,7 +115,7 @@ def test_a_failing_run_is_reported_and_the_exit_status_says_so(capsys):
         ("--widths 0", "width '0': give whole numbers of at least 1"),
         ("--widths -3", "width '-3'"),
         ("--widths 2.5", "width '2.5': give whole numbers"),
-        ("--widths 8-2", "runs backwards"),
+        ("--widths 8-2", "bounds in the wrong order"),
         ("--arch vit --widths 9", "width 9 is not available for vit: choose a multiple of 8"),
         ("--arch mpl", "unknown architecture 'mpl': did you mean 'mlp'"),
         ("--label-noise 1", "label noise is 1: the rate must be in [0, 1)"),
@@ -125,7 +125,7 @@ def test_a_failing_run_is_reported_and_the_exit_status_says_so(capsys):
         ("--label-noise labels.npy", "labels.npy has 5 labels: shapes has 128 training images"),
         ("--label-noise strange.npy", "label 10 of image 3 is no class of shapes"),
         ("--label-noise pickled.pt", "pickled.pt is a pickle"),
-        ("--train-size 129", "129 images asked for, but shapes train has 128"),
+        ("--train-size 129", "129 images requested, but shapes train has 128"),
         ("--train-size some", "train size 'some': give whole numbers"),
         ("--sweep epochs=1", "unknown field to sweep 'epochs': did you mean 'recipe.epochs'"),
         ("--at-epochs 2", "epoch 2 is to be measured, but random_features is trained for 1"),

@@ -24,8 +24,8 @@ from dbviz.sweeps import Study
 )
 def test_an_old_module_gives_the_same_objects_and_names_the_new_one(module, name, home):
     with pytest.warns(FutureWarning, match=rf"^{module}\.{name} is now {home}\.{name}; the old name works until"):
-        found = getattr(importlib.import_module(module), name)
-    assert found is getattr(importlib.import_module(home), name)
+        value = getattr(importlib.import_module(module), name)
+    assert value is getattr(importlib.import_module(home), name)
 
 
 def test_every_name_of_the_old_modules_is_still_there():
@@ -73,5 +73,5 @@ def test_both_names_at_once_are_an_error():
     def function(*, new: int) -> int:
         return new
 
-    with pytest.raises(TypeError, match="got new and old, its old name: give new alone"):
+    with pytest.raises(TypeError, match="got new and old, its old name: pass only new"):
         function(new=1, old=2)  # pyright: ignore[reportCallIssue]

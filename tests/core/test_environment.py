@@ -1,4 +1,4 @@
-"""What is noted of an environment, and which differences between several are told."""
+"""What an environment records, and which differences between several are reported."""
 
 import copy
 import json
@@ -41,13 +41,13 @@ def _own_commit_forgotten():
     _own_commit.cache_clear()
 
 
-def test_the_commits_of_the_users_project_and_of_dbviz_stand_beside_each_other(project):
-    found = environment()
-    assert found["git_commit"] == git(project, "rev-parse", "HEAD")
+def test_the_commits_of_the_users_project_and_of_dbviz_are_both_recorded(project):
+    recorded = environment()
+    assert recorded["git_commit"] == git(project, "rev-parse", "HEAD")
     (project / "mine.py").write_text("2\n")
     assert environment()["git_commit"] == f"{git(project, 'rev-parse', 'HEAD')}+"
     if (PACKAGE.parent / ".git").exists():
-        assert found["dbviz_commit"].removesuffix("+") == git(PACKAGE, "rev-parse", "HEAD")
+        assert recorded["dbviz_commit"].removesuffix("+") == git(PACKAGE, "rev-parse", "HEAD")
 
 
 @pytest.mark.usefixtures("_own_commit_forgotten")
@@ -55,12 +55,12 @@ def test_installed_into_a_users_repository_dbviz_has_no_commit_of_its_own(projec
     (project / "site-packages").mkdir()
     (project / "site-packages" / "environment.py").write_text("")
     monkeypatch.setattr(MODULE, "__file__", str(project / "site-packages" / "environment.py"))
-    found = environment()
-    assert found["dbviz_commit"] is None
-    assert found["git_commit"] is not None
+    recorded = environment()
+    assert recorded["dbviz_commit"] is None
+    assert recorded["git_commit"] is not None
 
 
-def test_flags_that_change_bits_are_those_of_the_moment():
+def test_settings_that_change_bits_are_the_current_ones():
     with deterministic_algorithms(), full_precision():
         strict = environment()
     with deterministic_algorithms(False):
@@ -71,21 +71,21 @@ def test_flags_that_change_bits_are_those_of_the_moment():
     assert strict["variables"]["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
-def test_variables_and_kernels_are_noted(monkeypatch):
+def test_variables_and_kernels_are_recorded(monkeypatch):
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    found = environment()
-    assert (found["variables"]["PYTHONHASHSEED"], found["variables"]["MKL_NUM_THREADS"]) == ("7", None)
-    assert found["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
-    assert json.loads(json.dumps(found)) == found
+    recorded = environment()
+    assert (recorded["variables"]["PYTHONHASHSEED"], recorded["variables"]["MKL_NUM_THREADS"]) == ("7", None)
+    assert recorded["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert json.loads(json.dumps(recorded)) == recorded
 
 
 def test_a_gpu_brings_its_driver_and_libraries(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA Test")
     monkeypatch.setattr(MODULE, "_gpu_driver", lambda: "580.1")
-    found = environment("cuda:0")
-    assert (found["gpu"], found["driver"]) == ("NVIDIA Test", "580.1")
-    assert {"cuda", "cudnn"} <= found.keys()
+    recorded = environment("cuda:0")
+    assert (recorded["gpu"], recorded["driver"]) == ("NVIDIA Test", "580.1")
+    assert {"cuda", "cudnn"} <= recorded.keys()
 
 
 def test_the_same_environment_does_not_differ_from_itself():
@@ -110,19 +110,19 @@ CHANGES: list[tuple[Any, str]] = [
 ]
 
 
-def changed(found: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    found = copy.deepcopy(found)
+def changed(recorded: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    recorded = copy.deepcopy(recorded)
     for name, value in change.items():
-        found[name] = found[name] | value if isinstance(value, dict) else value
-    return found
+        recorded[name] = recorded[name] | value if isinstance(value, dict) else value
+    return recorded
 
 
 @pytest.mark.parametrize(("change", "setting"), CHANGES, ids=[setting for _, setting in CHANGES])
-def test_a_setting_that_may_change_bits_is_told(change, setting):
+def test_a_setting_that_can_change_bits_is_reported(change, setting):
     base = environment()
-    found = differences({"a": base, "b": changed(base, change), "c": base})
-    assert list(found) == [setting]
-    assert sorted(map(tuple, found[setting].values())) == [("a", "c"), ("b",)]
+    differing = differences({"a": base, "b": changed(base, change), "c": base})
+    assert list(differing) == [setting]
+    assert sorted(map(tuple, differing[setting].values())) == [("a", "c"), ("b",)]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_what_cannot_change_the_bits_of_a_cpu_is_not(change):
         ({"variables": {"CUBLAS_WORKSPACE_CONFIG": ":16:8"}}, "CUBLAS_WORKSPACE_CONFIG"),
     ],
 )
-def test_on_a_gpu_its_own_settings_are_told(change, setting):
+def test_on_a_gpu_its_own_settings_are_compared(change, setting):
     base = environment() | {"device": "cuda:0", "gpu": "NVIDIA Test", "driver": "580", "cuda": "13", "cudnn": 9}
     assert list(differences({"a": base, "b": changed(base, change)})) == [setting]
     assert differences({"a": base, "b": base | {"device": "cuda:1"}}) == {}
@@ -167,18 +167,18 @@ def test_a_cpu_and_a_gpu_differ():
     assert differences({"a": base, "b": base | {"device": "cuda"}})["device"] == {"CPU": ["a"], "GPU": ["b"]}
 
 
-def test_what_an_older_environment_does_not_tell_is_not_compared():
+def test_what_an_older_environment_lacks_is_not_compared():
     old = {"packages": {"torch": "2.11.0"}, "threads": 2}
     new = {"packages": {"torch": "2.15.0", "timm": "1.0"}, "threads": 2, "cpu_capability": "AVX512"}
-    found = differences({"a": old, "b": new, "c": {}})
-    assert found == {"torch": {"2.11.0": ["a"], "2.15.0": ["b"]}}
-    assert describe_differences(found) == "torch 2.11.0 (1 run), 2.15.0 (1 run)"
+    differing = differences({"a": old, "b": new, "c": {}})
+    assert differing == {"torch": {"2.11.0": ["a"], "2.15.0": ["b"]}}
+    assert describe_differences(differing) == "torch 2.11.0 (1 run), 2.15.0 (1 run)"
 
 
 def test_commits_are_shown_by_their_first_digits():
     commits = {"a": {"dbviz_commit": "ab" * 20}, "b": {"dbviz_commit": f"{'ab' * 20}+"}, "c": {"dbviz_commit": None}}
-    said = "dbviz commit ababababab (1 model), ababababab+ (1 model), none (1 model)"
-    assert describe_differences(differences(commits), of="models") == said
+    expected = "dbviz commit ababababab (1 model), ababababab+ (1 model), none (1 model)"
+    assert describe_differences(differences(commits), of="models") == expected
 
 
 def test_the_public_name_is_the_function_also_when_its_module_is_loaded():

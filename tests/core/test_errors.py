@@ -1,4 +1,4 @@
-"""Errors: an unknown name is answered with the nearest known one."""
+"""Errors: an unknown name suggests the closest known one."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from dbviz.core.errors import InputError, TrainingDiverged, unknown_name
         ("", "unknown architecture '': choose among resnet18, vit"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest_and_with_all(name, expected):
+def test_an_unknown_name_suggests_the_closest_and_lists_all(name, expected):
     error = unknown_name("architecture", name, ["resnet18", "vit"])
     assert isinstance(error, InputError)
     assert str(error) == expected

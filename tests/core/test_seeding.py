@@ -1,4 +1,4 @@
-"""Seeding a loop of one's own: every global generator, workers, and batches that do not depend on the workers."""
+"""Seeding a loop of your own: every global generator, workers, and batches that do not depend on the workers."""
 
 import random
 import re
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 import dbviz
 from dbviz.core.errors import InputError
-from dbviz.core.seeding import generators_at, seed_everything, seed_worker, worker_generator
+from dbviz.core.seeding import globally_seeded, seed_everything, seed_worker, worker_generator
 from dbviz.data import LoaderBatches
 from dbviz.spec import Seeds
 
@@ -53,7 +53,7 @@ class Private(Dataset):
 
 
 class Endless(IterableDataset):
-    """Has no samples to ask for."""
+    """Has no samples to be indexed."""
 
     def __iter__(self):
         return iter([1])
@@ -61,7 +61,7 @@ class Endless(IterableDataset):
 
 @pytest.fixture(autouse=True)
 def _generators_as_they_were():
-    with generators_at(0, "test"):
+    with globally_seeded(0, "test"):
         yield
 
 
@@ -84,12 +84,12 @@ def test_every_cuda_device_is_seeded(monkeypatch):
     assert seeded == [7]
 
 
-def test_what_a_running_process_cannot_change_is_said(monkeypatch):
+def test_what_a_running_process_cannot_change_is_returned_as_a_hint(monkeypatch):
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
-    said = seed_everything(0)
-    assert said is not None
-    assert said.startswith("the hash seed is drawn when Python starts")
-    assert "PYTHONHASHSEED=0" in said
+    hint = seed_everything(0)
+    assert hint is not None
+    assert hint.startswith("the hash seed is drawn when Python starts")
+    assert "PYTHONHASHSEED=0" in hint
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     assert seed_everything(0) is None
 
@@ -167,24 +167,24 @@ def test_batches_are_those_of_loader_batches():
             assert torch.equal(labels, other_labels)
 
 
-def test_neither_making_nor_reading_a_loader_moves_the_global_generators():
+def test_neither_making_nor_reading_a_loader_advances_the_global_generators():
     before = drawn()
-    with generators_at(0, "test"):
+    with globally_seeded(0, "test"):
         passes(0)
         passes(2)
         assert drawn() == before
 
 
 def test_a_private_generator_repeats_itself_in_every_worker():
-    """What the README warns of, and what the audit of loaders finds."""
+    """What docs/guide/randomness.md warns of, and the audit of loaders detects."""
     loader = DataLoader(Private(), batch_size=1, num_workers=2, worker_init_fn=seed_worker)
     first, second, *_ = (float(batch) for batch in loader)
     assert first == second
 
 
-def test_the_readmes_loaders_give_equal_batches_and_its_warning_is_true():
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (block,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "seeded_loader" in code)
+def test_documented_loaders_return_equal_batches_and_the_warning_beside_them_is_true():
+    page = (Path(__file__).parents[2] / "docs/guide/randomness.md").read_text()
+    (block,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "seeded_loader" in code)
     names: dict = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")

@@ -1,4 +1,4 @@
-"""Streams: equal where seed and name are, different elsewhere, and no trace in the global generators."""
+"""Streams: equal exactly where seed and name are, without effect on the global generators."""
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ def test_streams_repeat():
     assert torch.equal(torch.rand(5, generator=torch_stream(1, "a")), torch.rand(5, generator=torch_stream(1, "a")))
 
 
-def test_torch_seeded_puts_the_global_generator_back():
+def test_torch_seeded_restores_the_global_generator():
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)

@@ -1,4 +1,4 @@
-"""Image sets: normalisation worked by hand, and refusals that name what is wrong."""
+"""Image sets: normalisation computed by hand, and errors that name the cause."""
 
 import copy
 
@@ -44,7 +44,7 @@ def recheck(images: ImageSet, **changes: object) -> None:
     damaged.__post_init__()
 
 
-def test_normalisation_is_the_one_worked_by_hand():
+def test_normalisation_is_as_computed_by_hand():
     # (0/255 - .5)/.25 = -2, (255/255 - .5)/.25 = 2, (51/255 - .2)/.4 = 0, (102/255 - .2)/.4 = .5, ...
     expected = torch.tensor([[[[2.0, -2.0]], [[1.5, 1.0]]], [[[-2.0, 2.0]], [[0.0, 0.5]]]])
     torch.testing.assert_close(two_by_one().normalized([2, 0]), expected)
@@ -63,7 +63,7 @@ def test_first_takes_images_and_labels_from_the_front():
 
 
 def test_first_refuses_more_images_than_there_are():
-    with pytest.raises(InputError, match=r"^4 images asked for, but tiny train has 3: ask for at most that$"):
+    with pytest.raises(InputError, match=r"^4 images requested, but tiny train has 3: request at most that many$"):
         two_by_one().first(4)
 
 
@@ -80,7 +80,7 @@ def test_shape_and_size_are_shown():
 
 
 def test_every_image_needs_a_label():
-    with pytest.raises(InputError, match=r"^tiny: 3 images but 2 labels: give one label an image$"):
+    with pytest.raises(InputError, match=r"^tiny: 3 images but 2 labels: give one label per image$"):
         recheck(two_by_one(), labels=np.array([0, 1]))
 
 
@@ -125,17 +125,17 @@ def test_own_arrays_of_another_shape_are_not_taken_for_the_same():
 
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize(
-    ("pixels", "found"),
+    ("pixels", "kind"),
     [
         (np.zeros((4, 2, 4, 4)), r"float64 \(4, 2, 4, 4\)"),
         (np.zeros((4, 4, 4), np.uint8), r"uint8 \(4, 4, 4\)"),
     ],
 )
-def test_own_images_must_be_bytes_of_four_axes(split, pixels, found):
+def test_own_images_must_be_bytes_of_four_axes(split, pixels, kind):
     arguments = own_arrays()
     arguments[split] = (pixels, arguments[split][1][:4])
     with pytest.raises(
-        InputError, match=rf"mine: {split} images are {found}: give a uint8 array of shape \(n, c, h, w\)"
+        InputError, match=rf"mine: {split} images are {kind}: give a uint8 array of shape \(n, c, h, w\)"
     ):
         Images.from_arrays(**arguments)
 
@@ -147,9 +147,15 @@ def test_own_labels_must_be_those_of_the_classes():
         Images.from_arrays(**arguments)
 
 
-def test_a_split_is_found_by_name():
+def test_a_split_has_a_name():
     images = Images.from_arrays(**own_arrays())
     assert images.split("train") is images.train
     assert images.split("test") is images.test
     with pytest.raises(InputError, match=r"^unknown split 'val': choose train or test$"):
         images.split("val")
+
+
+def test_the_repr_of_a_dataset_is_one_line():
+    pixels, labels = np.zeros((3, 1, 2, 2), np.uint8), np.array([0, 1, 0])
+    images = Images.from_arrays((pixels, labels), (pixels[:1], labels[:1]), name="tiny", class_names=["a", "b"])
+    assert repr(images) == f"Images({images.name}: 3 training and 1 test images of (1, 2, 2), 2 classes)"

@@ -1,10 +1,13 @@
-"""Datasets by name: the published files read whole, and everything that can be wrong with them said in one line."""
+"""Datasets by name: the published files are read completely; damaged and absent ones raise one-line errors."""
 
+import dataclasses
 import hashlib
 import importlib.abc
 import pickle
 import shutil
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from urllib.error import URLError
 
@@ -16,7 +19,8 @@ import torchvision.datasets.cifar
 import torchvision.datasets.svhn
 
 from dbviz.core.errors import InputError
-from dbviz.data import DATASETS, load_images, shapes
+from dbviz.data import DATASETS, load_images
+from dbviz.data.cifar import CIFAR10, CIFAR100
 from dbviz.data.datasets import data_directory
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -27,7 +31,7 @@ def md5(path: Path) -> str:
 
 
 def write_pickle(path: Path, content: object) -> str:
-    """Writes it as the official archives have it; returns the MD5 sum."""
+    """Writes it in the format of the official archives; returns the MD5 sum."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(content, protocol=2))
     return md5(path)
@@ -35,13 +39,13 @@ def write_pickle(path: Path, content: object) -> str:
 
 @pytest.fixture
 def cifar10_copy(cifar10_directory: Path, tmp_path: Path) -> Path:
-    """The official files again, to be damaged."""
+    """A copy of the official files, to be damaged."""
     return Path(shutil.copytree(cifar10_directory, tmp_path / "copy"))
 
 
 @pytest.fixture
 def cifar100_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Six training and three test images in CIFAR-100's layout, and torchvision told to expect them."""
+    """Six training and three test images in CIFAR-100's layout, with dbviz and torchvision patched to expect them."""
     source, folder = torchvision.datasets.CIFAR100, tmp_path / "tiny" / "cifar-100-python"
     sums = {}
     for file, count in (("train", 6), ("test", 3)):
@@ -53,12 +57,14 @@ def cifar100_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(source, "train_list", [["train", sums["train"]]])
     monkeypatch.setattr(source, "test_list", [["test", sums["test"]]])
     monkeypatch.setattr(source, "meta", source.meta | {"md5": sums["meta"]})
+    tiny = dataclasses.replace(CIFAR100, **{part: {part: md5} for part, md5 in sums.items()})
+    monkeypatch.setitem(DATASETS, "cifar100", tiny.load)
     return folder.parent
 
 
 @pytest.fixture
 def svhn_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Five training and two test images in SVHN's layout, where ten stands for the digit nought."""
+    """Five training and two test images in SVHN's layout, where class 10 is the digit zero."""
     root, listed = tmp_path / "digits", {}
     root.mkdir()
     for split, digits in (("train", [1, 10, 3, 9, 10]), ("test", [10, 2])):
@@ -82,7 +88,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision.datasets.svhn, "download_url", fail)
 
 
-def test_an_unknown_name_is_answered_with_the_nearest():
+def test_an_unknown_name_suggests_the_closest():
     with pytest.raises(InputError, match=r"^unknown dataset 'cifra10': did you mean 'cifar10'\? Known: cifar10, cifar"):
         load_images("cifra10")
 
@@ -99,38 +105,66 @@ def test_the_data_directory_is_the_argument_else_the_setting_else_the_cache(monk
 
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "shapes"])
-def test_absent_files_that_cannot_be_downloaded_are_answered_with_both_remedies(name, tmp_path):
+def test_absent_files_that_cannot_be_downloaded_name_both_remedies(name, tmp_path):
     with pytest.raises(InputError) as caught:
         load_images(name, tmp_path / "empty")
-    said = str(caught.value)
-    assert said.startswith(f"{name} is not in {tmp_path / 'empty'} and could not be downloaded (")
-    assert "Name or service not known" in said
-    assert "--data-dir (or $DBVIZ_DATA)" in said
-    assert "--dataset shapes" in said
-    assert "\n" not in said
+    message = str(caught.value)
+    assert message.startswith(f"{name} is not in {tmp_path / 'empty'} and could not be downloaded (")
+    assert "Name or service not known" in message
+    assert "--data-dir (or $DBVIZ_DATA)" in message
+    assert "--dataset shapes" in message
+    assert "\n" not in message
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_data_directory_that_is_a_file_is_answered_in_one_line(tmp_path):
+def test_a_data_directory_that_is_a_file_is_a_one_line_error(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(InputError, match="--data-dir"):
         load_images("cifar10", tmp_path / "file")
 
 
 def test_absent_files_are_downloaded(cifar100_files, monkeypatch, tmp_path):
-    place, asked = tmp_path / "new", []
+    place, urls = tmp_path / "new", []
 
     def download(url: str, root: str, **_: object) -> None:
-        asked.append(url)
+        urls.append(url)
         shutil.copytree(cifar100_files, root, dirs_exist_ok=True)
 
     monkeypatch.setattr(torchvision.datasets.cifar, "download_and_extract_archive", download)
     for _ in range(2):
         assert len(load_images("cifar100", place).train) == 6
-    assert asked == [torchvision.datasets.CIFAR100.url]
+    assert urls == [torchvision.datasets.CIFAR100.url]
 
 
-def test_the_real_cifar10_is_whole(cifar10_directory):
+@pytest.mark.parametrize("cifar", [CIFAR10, CIFAR100], ids=lambda cifar: cifar.name)
+def test_the_sums_of_cifar_are_those_of_torchvision(cifar):
+    source = getattr(torchvision.datasets, cifar.name.upper())
+    assert list(cifar.train.items()) == [tuple(entry) for entry in source.train_list]
+    assert list(cifar.test.items()) == [tuple(entry) for entry in source.test_list]
+    assert cifar.meta == {source.meta["filename"]: source.meta["md5"]}
+    assert (cifar.folder, cifar.class_names_key) == (source.base_folder, source.meta["key"])
+
+
+def test_the_real_cifar10_is_what_torchvision_reads(cifar10_directory):
+    images = load_images("cifar10", cifar10_directory)
+    for split in ("train", "test"):
+        reference = torchvision.datasets.CIFAR10(cifar10_directory, train=split == "train")
+        assert np.array_equal(images.split(split).pixels, reference.data.transpose(0, 3, 1, 2))
+        assert images.split(split).labels.tolist() == reference.targets
+        assert images.class_names == tuple(reference.classes)
+
+
+def test_cifar_is_read_without_torchvision_and_without_the_compiler(cifar10_directory):
+    code = f"""
+        import sys, dbviz
+        dbviz.load_images("cifar10", {str(cifar10_directory)!r})
+        print([name for name in ("torchvision", "torch._dynamo", "torch._inductor") if name in sys.modules])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_real_cifar10_is_complete(cifar10_directory):
     images = load_images("cifar10", cifar10_directory)
     assert (len(images.train), len(images.test)) == (50_000, 10_000)
     assert images.class_names == CIFAR10_CLASSES
@@ -159,7 +193,7 @@ def test_a_damaged_file_is_named(cifar10_copy, file):
 
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("file", ["data_batch_3", "batches.meta"])
-def test_one_missing_file_is_as_good_as_none(cifar10_copy, file):
+def test_one_missing_file_is_an_error_as_all_are(cifar10_copy, file):
     (cifar10_copy / "cifar-10-batches-py" / file).unlink()
     with pytest.raises(InputError, match=r"^cifar10 is not in .* and could not be downloaded"):
         load_images("cifar10", cifar10_copy)
@@ -183,12 +217,12 @@ def test_a_foreign_pickle_is_not_opened(cifar100_files):
             return (exec, ("import pathlib; pathlib.Path('sprung').touch()",))
 
     for file in ("train", "test", "meta"):
-        kept = (cifar100_files / "cifar-100-python" / file).read_bytes()
+        original = (cifar100_files / "cifar-100-python" / file).read_bytes()
         write_pickle(cifar100_files / "cifar-100-python" / file, Trap())
         with pytest.raises(InputError, match="is damaged"):
             load_images("cifar100", cifar100_files)
         assert not Path("sprung").exists()
-        (cifar100_files / "cifar-100-python" / file).write_bytes(kept)
+        (cifar100_files / "cifar-100-python" / file).write_bytes(original)
 
 
 def test_cifar100_is_read_with_its_fine_labels(cifar100_files):
@@ -201,7 +235,7 @@ def test_cifar100_is_read_with_its_fine_labels(cifar100_files):
     assert images.train.mean == (0.5071, 0.4865, 0.4409)
 
 
-def test_svhn_is_read_with_ten_as_nought(svhn_files):
+def test_svhn_is_read_with_ten_as_zero(svhn_files):
     images = load_images("svhn", svhn_files)
     assert images.train.labels.tolist() == [1, 0, 3, 9, 0]
     assert images.test.labels.tolist() == [0, 2]
@@ -217,15 +251,6 @@ def test_a_damaged_svhn_file_is_named(svhn_files):
     path.write_bytes(b"")
     with pytest.raises(InputError, match=r"test_32x32\.mat is damaged"):
         load_images("svhn", svhn_files)
-
-
-def test_the_built_in_set_needs_no_files(monkeypatch):
-    monkeypatch.setattr("dbviz.data.datasets.shapes", lambda count, split: shapes(count // 1000, split=split))
-    images = load_images("shapes")
-    assert (len(images.train), len(images.test)) == (20, 4)
-    assert (images.train.split, images.test.split) == ("train", "test")
-    assert np.array_equal(images.train.pixels, shapes(20).pixels)
-    assert np.array_equal(images.test.pixels, shapes(4, split="test").pixels)
 
 
 def test_a_torchvision_built_for_another_torch_is_explained(monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""Batches: every image once an epoch, cropped and mirrored as its own seed says, in the order of another."""
+"""Batches: every image once per epoch, cropped and flipped by the augment seed, in the order of the order seed."""
 
 import dataclasses
 
@@ -36,7 +36,7 @@ def epoch_of(made: DeviceBatches, number: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def by_image(made: DeviceBatches, number: int = 0) -> Tensor:
-    """The augmented images of an epoch, image i of the set at place i."""
+    """The augmented images of an epoch, image i of the set at index i."""
     images, labels = epoch_of(made, number)
     return images[labels.argsort()]
 
@@ -161,14 +161,14 @@ def test_augmented_images_are_crops_of_the_padded_ones_every_crop_as_likely():
     assert ((counts - 600 / 18) ** 2 / (600 / 18)).sum() < 40.8  # chi-squared, 99.9 % at 17 degrees of freedom
 
 
-def test_images_lie_channels_last_with_whole_numbers_as_labels():
+def test_images_are_channels_last_with_whole_numbers_as_labels():
     images, labels = next(iter(batches().epoch(0)))
     assert images.dtype == torch.float32
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert labels.dtype == torch.int64
 
 
-def test_the_global_generators_are_neither_read_nor_moved():
+def test_the_global_generators_are_neither_read_nor_advanced():
     torch.manual_seed(1)
     expected = torch.get_rng_state()
     first = epoch_of(batches())[0]

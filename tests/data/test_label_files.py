@@ -1,4 +1,4 @@
-"""Labels from files: every layout gives the same labels, and what is no list of labels is refused in one line."""
+"""Labels from files: every layout gives the same labels; other contents raise one-line errors."""
 
 import pickle
 from pathlib import Path
@@ -27,7 +27,7 @@ def write(name: str, content: str) -> str:
     return name
 
 
-def test_every_layout_gives_the_same_labels(train):
+def test_every_layout_has_the_same_labels(train):
     np.save("labels.npy", WORSE.astype(np.uint8))
     np.savez("one.npz", WORSE)
     np.savez("human.npz", clean_label=TRUE, aggre_label=TRUE, worse_label=WORSE)  # CIFAR-10N's names
@@ -37,9 +37,9 @@ def test_every_layout_gives_the_same_labels(train):
     write("two.csv", "clean_label,worse_label\n" + "\n".join(f"{a},{b}" for a, b in zip(TRUE, WORSE, strict=True)))
     sources = ["labels.npy", "one.npz", "human.npz:worse_label", "plain.csv", "headed.csv", "named.csv"]
     for source in [*sources, "two.csv:worse_label"]:
-        found = read_labels(source, train)
-        assert found.dtype == np.int64
-        assert found.tolist() == WORSE.tolist(), source
+        labels = read_labels(source, train)
+        assert labels.dtype == np.int64
+        assert labels.tolist() == WORSE.tolist(), source
 
 
 def test_the_digest_is_that_of_the_labels_whatever_their_file():

@@ -1,4 +1,4 @@
-"""Label noise: exact counts, every wrong label alike, one stream a class, nested in the rate."""
+"""Label noise: exact counts, wrong labels uniform, one stream per class, nested in the rate."""
 
 import dataclasses
 
@@ -36,15 +36,15 @@ EVEN = labelled(np.arange(2000) % 10)
 )
 def test_symmetric_noise_changes_the_exact_share_of_each_class_to_other_classes(labels, rate, seed):
     images = labelled(np.array(labels))
-    found = noisy_labels(images, noise(rate), seed)
-    wrong = mislabelled(images, found)
+    labels = noisy_labels(images, noise(rate), seed)
+    wrong = mislabelled(images, labels)
     for label in range(10):
         members = images.labels == label
         assert wrong[members].sum() == round(rate * members.sum())
-    assert ((found >= 0) & (found < 10)).all()
+    assert ((labels >= 0) & (labels < 10)).all()
 
 
-def test_every_wrong_label_is_drawn_alike():
+def test_every_wrong_label_is_equally_likely():
     images = labelled(np.zeros(90_000, np.int64))
     counts = np.bincount(noisy_labels(images, noise(0.5), 0), minlength=10)
     assert counts[0] == 45_000
@@ -52,11 +52,11 @@ def test_every_wrong_label_is_drawn_alike():
 
 
 def test_which_images_of_a_class_are_wrong_differs_between_classes_and_seeds():
-    one, other = (mislabelled(EVEN, noisy_labels(EVEN, noise(0.2), seed)) for seed in (0, 1))
-    by_class = [one[EVEN.labels == label] for label in range(10)]
+    first, second = (mislabelled(EVEN, noisy_labels(EVEN, noise(0.2), seed)) for seed in (0, 1))
+    by_class = [first[EVEN.labels == label] for label in range(10)]
     assert len({places.tobytes() for places in by_class}) == 10
-    assert not np.array_equal(one, other)
-    assert one.sum() == other.sum() == 400
+    assert not np.array_equal(first, second)
+    assert first.sum() == second.sum() == 400
 
 
 def test_the_same_seed_gives_the_same_labels():
@@ -69,20 +69,20 @@ def test_a_higher_rate_adds_to_a_lower_one():
     assert np.array_equal(low[wrong], high[wrong])
 
 
-def test_asymmetric_noise_takes_each_class_for_its_pair():
-    found = noisy_labels(EVEN, noise(0.4, "asymmetric"), 0)
-    pairs = {(CIFAR10[a], CIFAR10[b]) for a, b in zip(EVEN.labels, found, strict=True) if a != b}
+def test_asymmetric_noise_relabels_each_class_as_its_pair():
+    labels = noisy_labels(EVEN, noise(0.4, "asymmetric"), 0)
+    pairs = {(CIFAR10[a], CIFAR10[b]) for a, b in zip(EVEN.labels, labels, strict=True) if a != b}
     assert pairs == set(ASYMMETRIC.items())
-    wrong = mislabelled(EVEN, found)
+    wrong = mislabelled(EVEN, labels)
     counts = {CIFAR10[label]: int(wrong[EVEN.labels == label].sum()) for label in range(10)}
     assert counts == {name: 80 if name in ASYMMETRIC else 0 for name in CIFAR10}
 
 
-def test_which_images_are_taken_for_others_differs_between_classes_and_seeds_and_their_number_is_rounded():
-    one, other = (mislabelled(EVEN, noisy_labels(EVEN, noise(0.333, "asymmetric"), seed)) for seed in (0, 1))
-    by_class = [one[EVEN.labels == CIFAR10.index(name)] for name in ASYMMETRIC]
+def test_which_images_are_relabelled_differs_between_classes_and_seeds_and_their_number_is_rounded():
+    first, second = (mislabelled(EVEN, noisy_labels(EVEN, noise(0.333, "asymmetric"), seed)) for seed in (0, 1))
+    by_class = [first[EVEN.labels == CIFAR10.index(name)] for name in ASYMMETRIC]
     assert len({places.tobytes() for places in by_class}) == len(ASYMMETRIC)
-    assert not np.array_equal(one, other)
+    assert not np.array_equal(first, second)
     assert {int(places.sum()) for places in by_class} == {67}  # of 66.6
 
 
@@ -91,9 +91,9 @@ def test_the_pairs_are_the_published_ones():
     assert pairs == ASYMMETRIC
 
 
-def test_as_many_given_labels_as_images_are_enough():
-    given = np.zeros(2000, np.int64)
-    assert noisy_labels(EVEN, LabelNoise(kind="file", labels="0" * 64), 0, given).tolist() == given.tolist()
+def test_as_many_labels_as_images_are_enough():
+    labels = np.zeros(2000, np.int64)
+    assert noisy_labels(EVEN, LabelNoise(kind="file", labels="0" * 64), 0, labels).tolist() == labels.tolist()
 
 
 def test_asymmetric_noise_needs_the_classes_it_is_defined_for():
@@ -102,24 +102,24 @@ def test_asymmetric_noise_needs_the_classes_it_is_defined_for():
         noisy_labels(images, noise(0.4, "asymmetric"), 0)
 
 
-def test_no_noise_and_given_labels_are_taken_as_they_are():
+def test_without_noise_or_from_a_file_labels_are_not_changed():
     assert noisy_labels(EVEN, None, 0) is EVEN.labels
-    given = np.arange(3000) // 3 % 10
+    labels = np.arange(3000) // 3 % 10
     from_file = LabelNoise(kind="file", labels="0" * 64)
-    assert np.array_equal(noisy_labels(EVEN, from_file, 0, given), given[:2000])
+    assert np.array_equal(noisy_labels(EVEN, from_file, 0, labels), labels[:2000])
     with pytest.raises(InputError, match="1999 labels are given for 2000 images"):
-        noisy_labels(EVEN, from_file, 0, given[:1999])
+        noisy_labels(EVEN, from_file, 0, labels[:1999])
 
 
 @pytest.mark.parametrize(
     ("text", "rate", "kind"),
     [("0.2", 0.2, "symmetric"), ("asymmetric:0.4", 0.4, "asymmetric"), ("symmetric:.1", 0.1, "symmetric")],
 )
-def test_noise_is_read_from_words(text, rate, kind):
+def test_noise_is_parsed_from_text(text, rate, kind):
     assert parse_noise(text) == LabelNoise(kind=kind, rate=rate)
 
 
-def test_a_rate_of_nought_is_no_noise_and_other_words_are_files():
+def test_a_rate_of_zero_is_no_noise_and_other_texts_are_files():
     assert parse_noise("0") is None
     assert str(parse_noise("human.npz:worse_label")) == "human.npz:worse_label"
 

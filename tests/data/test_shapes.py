@@ -1,4 +1,4 @@
-"""Shapes: the same pixels on every machine, a larger set begins with the smaller, outlines worked by hand."""
+"""Shapes: the same pixels on every machine, a larger set begins with the smaller, outlines computed by hand."""
 
 import hashlib
 
@@ -37,7 +37,7 @@ def test_a_larger_set_begins_with_the_smaller_across_the_chunks_it_is_drawn_in()
         assert np.array_equal(large.pixels[:count], shapes(count, size=8).pixels)
 
 
-def test_all_classes_come_in_turn():
+def test_classes_alternate():
     images = shapes(23)
     assert images.class_names == tuple(SHAPES)
     assert len(SHAPES) == 10
@@ -45,14 +45,14 @@ def test_all_classes_come_in_turn():
 
 
 @pytest.mark.parametrize("size", [8, 17, 32, 48])
-def test_images_have_the_size_asked_for(size):
+def test_images_have_the_requested_size(size):
     assert shapes(3, size=size).pixels.shape == (3, 3, size, size)
 
 
-def test_splits_and_seeds_give_other_images():
+def test_splits_and_seeds_have_different_images():
     base = shapes(20).pixels
-    for other in (shapes(20, split="test"), shapes(20, seed=1)):
-        assert (other.pixels != base).any(axis=(1, 2, 3)).all()
+    for different in (shapes(20, split="test"), shapes(20, seed=1)):
+        assert (different.pixels != base).any(axis=(1, 2, 3)).all()
     assert shapes(20, split="test").split == "test"
 
 
@@ -115,13 +115,13 @@ def test_too_few_images_or_pixels_are_refused(arguments, message):
         ("heart", 0, 0.75, 0.25),
     ],
 )
-def test_signed_distances_are_those_worked_by_hand(name, x, y, expected):
+def test_signed_distances_are_as_computed_by_hand(name, x, y, expected):
     grid = [np.full((1, 1, 1), float(value)) for value in (x, y)]
     assert SHAPES[name](*grid).item() == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_every_outline_lies_in_its_frame_and_covers_a_fair_part_of_it(name):
+def test_every_outline_is_within_its_frame_and_covers_enough_of_it(name):
     axis = np.linspace(-1.5, 1.5, 301)
     x, y = np.broadcast_arrays(axis[None, None, :], axis[None, :, None])
     inside = SHAPES[name](x, y)[0] < 0
@@ -130,7 +130,7 @@ def test_every_outline_lies_in_its_frame_and_covers_a_fair_part_of_it(name):
 
 
 @pytest.mark.parametrize("name", [name for name in SHAPES if name not in ("crescent", "checker")])
-def test_left_and_right_are_alike(name):
+def test_shapes_are_symmetric(name):
     rng = np.random.default_rng(0)
     x, y = rng.uniform(-1, 1, (2, 1, 8, 8))
     np.testing.assert_allclose(SHAPES[name](x, y), SHAPES[name](-x, y), atol=1e-12)

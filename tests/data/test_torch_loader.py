@@ -52,7 +52,7 @@ def epoch_of(made: LoaderBatches, number: int = 0) -> tuple[torch.Tensor, torch.
 
 
 def draws_by_image(made: LoaderBatches, number: int = 0) -> torch.Tensor:
-    """The three draws of every image, image i at place i."""
+    """The three draws of every image, image i at index i."""
     images, labels = epoch_of(made, number)
     return images.flatten(1)[labels.argsort(), :3]
 
@@ -109,14 +109,14 @@ def test_another_augment_seed_augments_otherwise_in_the_same_order():
     assert (draws_by_image(loader(augment=9)) != draws_by_image(loader())).all()
 
 
-def test_the_global_generators_are_put_back_also_after_an_error():
+def test_the_global_generators_are_restored_also_after_an_error():
     before = global_states()
     with pytest.raises(OSError, match="the disk is gone"):
         next(LoaderBatches(Broken(), batch_size=2, seeds=Seeds()).epoch(0))
     assert global_states() == before
 
 
-def test_images_lie_channels_last():
+def test_images_are_channels_last():
     images, labels = next(loader().epoch(0))
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert labels.dtype == torch.int64

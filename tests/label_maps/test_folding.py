@@ -1,4 +1,4 @@
-"""Folding batch norms leaves what a network computes as it was, whatever the network."""
+"""Folding batch norms does not change what a network computes."""
 
 import jaxtyping
 import pytest
@@ -12,7 +12,7 @@ from dbviz.models.registry import ARCHITECTURES
 
 @pytest.fixture(autouse=True)
 def _annotations_unchecked():
-    """A symbol that torch.fx traces with is no tensor to a checker of types."""
+    """The proxies that torch.fx traces with are not tensors to the type checker."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -24,7 +24,7 @@ SMALLEST = {
 
 
 def trained(network: nn.Module) -> nn.Module:
-    """The network with batch norms that have seen images and differ from channel to channel."""
+    """The network with batch norms whose statistics and weights differ from channel to channel."""
     draw = torch.Generator().manual_seed(0)
     for part in network.modules():
         if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d) and part.running_mean is not None:
@@ -57,28 +57,28 @@ def norms_called(network: nn.Module) -> int:
 def test_every_architecture_computes_the_same_when_folded(name):
     network = trained(build(name, width=SMALLEST[name]))
     with torch.no_grad():
-        expected, found = network(images()), folded(network)(images())
-    assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+        expected, outputs = network(images()), folded(network)(images())
+    assert torch.allclose(outputs, expected, atol=1e-4 * float(expected.abs().max()))
 
 
-# of a block that normalises first, the norm behind a sum or a concatenation has no layer to go into
+# in a pre-activation block the norm after a sum or a concatenation has no layer to be folded into
 @pytest.mark.parametrize(
     ("name", "left"), [("resnet18", 0), ("vgg19", 0), ("resnet18k", 8), ("wideresnet28_10", 13), ("densenet121", 62)]
 )
-def test_norms_behind_a_layer_are_gone(name, left):
+def test_norms_after_a_layer_are_folded(name, left):
     network = trained(build(name, width=1))
     assert norms_called(network) > left
     assert norms_called(folded(network)) == left
 
 
-def test_linear_layers_take_their_norms_in():
+def test_norms_are_folded_into_linear_layers():
     network = trained(nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)))
     assert (norms_called(network), norms_called(folded(network))) == (1, 0)
     with torch.no_grad():
         assert torch.allclose(folded(network)(images()), network(images()), atol=1e-5)
 
 
-def test_the_network_itself_is_left_as_it_was():
+def test_the_network_itself_is_not_changed():
     network = trained(build("resnet18", width=1)).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     folded(network)
@@ -92,19 +92,19 @@ class Twice(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
-        self.reevaluated, self.norm_again = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.twice, self.norm_twice = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
         self.without = nn.BatchNorm2d(4)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         x = x + self.norm(x)
-        x = self.norm_again(self.reevaluated(x))
-        x = self.norm_again(self.reevaluated(x)) + self.without(self.reevaluated(x))
+        x = self.norm_twice(self.twice(x))
+        x = self.norm_twice(self.twice(x)) + self.without(self.twice(x))
         return x.mean((2, 3))
 
 
 class Branching(nn.Module):
-    """A path that depends on the input, which cannot be traced."""
+    """Control flow that depends on the input, which cannot be traced."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def _doubled(_: nn.Module, __: tuple[Tensor], output: Tensor) -> Tensor:
 
 
 class Hooked(nn.Sequential):
-    """Somebody looks at what lies between the layer and its norm, and changes it."""
+    """A hook changes what is between the layer and its norm."""
 
     def __init__(self) -> None:
         super().__init__(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten())

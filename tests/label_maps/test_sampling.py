@@ -1,4 +1,4 @@
-"""Label maps are what a plain loop over the points gives, whoever the models are and however points are grouped."""
+"""Label maps equal those of a plain loop over the points, whatever the models and the batches."""
 
 import json
 import math
@@ -39,11 +39,11 @@ def runs(small_images, tmp_path_factory) -> list[Run]:
     return fit("fcnet", seeds=(0, 1), dataset=small_images, home=home, **options)
 
 
-def by_loop(model, plane: Plane, resolution: int, margin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, confidences and the lead of the largest logit, point by point."""
-    found = np.empty((3, resolution, resolution))
+def by_loop(model, plane: Plane, resolution: int, padding: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, confidences and logit gaps, point by point."""
+    values = np.empty((3, resolution, resolution))
     low, high = plane.anchors.min(0), plane.anchors.max(0)
-    low, high = low - margin * (high - low), high + margin * (high - low)
+    low, high = low - padding * (high - low), high + padding * (high - low)
     for i in range(resolution):
         for j in range(resolution):
             a, b = low + (high - low) * np.array([j, i]) / (resolution - 1)
@@ -51,38 +51,38 @@ def by_loop(model, plane: Plane, resolution: int, margin: float) -> tuple[np.nda
             with torch.no_grad():
                 logits = model(point.float()[None])[0]
             first, second = logits.topk(2).values.tolist()
-            found[:, i, j] = int(logits.argmax()), float(logits.softmax(0).max()), first - second
-    return found[0], found[1], found[2]
+            values[:, i, j] = int(logits.argmax()), float(logits.softmax(0).max()), first - second
+    return values[0], values[1], values[2]
 
 
-def test_a_module_that_is_random_in_evaluation_mode_has_no_labels(planes):
+def test_a_module_that_is_random_in_evaluation_mode_is_refused(planes):
     class Dropping(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.dropout(x.flatten(1)[:, :10], 0.5, train=True)
 
-    with pytest.raises(InputError, match=r"^mine is random in evaluation mode: .* in Dropping itself; let it"):
+    with pytest.raises(InputError, match=r"^mine is random in evaluation mode: .* in Dropping itself; make it"):
         sample({"mine": Dropping()}, planes, resolution=5)
 
 
-@pytest.mark.parametrize("margin", [0.1, 0.5])
-def test_label_maps_are_those_of_a_plain_loop_in_batches_of_any_size(planes, margin):
+@pytest.mark.parametrize("padding", [0.1, 0.5])
+def test_label_maps_are_those_of_a_plain_loop_in_batches_of_any_size(planes, padding):
     model = small_cnn()
-    expected = [by_loop(model, plane, 7, margin) for plane in planes]
-    labels, certain, lead = (np.stack([one[k] for one in expected]) for k in range(3))
-    clear = lead > 1e-4
+    expected = [by_loop(model, plane, 7, padding) for plane in planes]
+    labels, confidence, gap = (np.stack([values[k] for values in expected]) for k in range(3))
+    clear = gap > 1e-4
     assert clear.mean() > 0.98
     assert len(np.unique(labels)) >= 3
     for batch_size in (1, 7, 48, 49, 64, 100, 5000, None):
-        maps = sample(model, planes, resolution=7, padding=margin, confidence=True, batch_size=batch_size)
+        maps = sample(model, planes, resolution=7, padding=padding, confidence=True, batch_size=batch_size)
         assert maps.labels.dims == ("model", "plane", "row", "column")
         assert maps.labels.dtype == np.uint8
         assert np.array_equal(maps.labels.values[0][clear], labels[clear])
-        assert np.allclose(maps.confidence.values[0], certain, atol=1e-5)
+        assert np.allclose(maps.confidence.values[0], confidence, atol=1e-5)
         assert maps.confidence.dtype == np.float32
 
 
 def flat_plane() -> Plane:
-    """Of images of three pixels; a is the first pixel, b the second, and the images lie at (0, 0), (4, 0), (1, 2)."""
+    """Of images of three pixels; a is the first pixel, b the second, and the images are at (0, 0), (4, 0), (1, 2)."""
     zero, one, two = torch.zeros(3, 1, 1), torch.zeros(3, 1, 1), torch.zeros(3, 1, 1)
     one[0], two[0], two[1] = 4, 1, 2
     return Plane.through(zero, one, two)
@@ -108,7 +108,7 @@ def test_a_column_is_a_step_along_the_first_side_and_a_row_across_it(batch_size)
     ]
 
 
-def test_coordinates_say_what_each_map_is_of(planes, runs, small_images):
+def test_coordinates_describe_every_map(planes, runs, small_images):
     maps = sample(runs, planes, resolution=4, padding=0.25)
     assert maps.model.values.tolist() == [run.spec.name for run in runs]
     assert maps.arch.values.tolist() == ["fcnet", "fcnet"]
@@ -129,13 +129,13 @@ def test_coordinates_say_what_each_map_is_of(planes, runs, small_images):
     assert json.loads(maps.environment)["packages"]["torch"] == metadata.version("torch")
 
 
-def test_runs_are_sampled_as_the_networks_they_hold(planes, runs):
+def test_a_run_has_the_labels_of_its_network(planes, runs):
     maps = sample(runs, planes, resolution=5)
     modules = sample([run.model() for run in runs], planes, resolution=5)
     assert np.array_equal(maps.labels.values, modules.labels.values)
 
 
-def test_models_may_be_one_a_list_or_a_mapping(planes, runs):
+def test_models_are_one_or_a_list_or_a_mapping(planes, runs):
     one, other = small_cnn(0), small_cnn(1)
     alone = [sample(model, planes, resolution=4).labels.values[0] for model in (one, other)]
     assert not np.array_equal(*alone)
@@ -156,10 +156,27 @@ def test_models_may_be_one_a_list_or_a_mapping(planes, runs):
     assert math.isnan(maps.test_accuracy.values[0])
 
 
-def test_one_plane_alone_has_no_source(planes):
+def test_single_planes_and_lists_of_planes_have_no_source(planes):
+    expected = sample(small_cnn(), planes, resolution=4).labels.values
     maps = sample(small_cnn(), planes[1], resolution=4)
-    assert np.array_equal(maps.labels.values[:, 0], sample(small_cnn(), planes, resolution=4).labels.values[:, 1])
+    assert np.array_equal(maps.labels.values, expected[:, 1:2])
     assert maps.triplet.values.tolist() == [[-1, -1, -1]]
+    for given in (list(planes), tuple(planes)):
+        maps = sample(small_cnn(), given, resolution=4)
+        assert np.array_equal(maps.labels.values, expected)
+        assert maps.triplet.values.tolist() == [[-1, -1, -1]] * 3
+        assert maps.dataset == ""
+
+
+def test_what_is_not_planes_is_refused():
+    jaxtyping.config.update("jaxtyping_disable", True)  # or the annotations complain first
+    try:
+        with pytest.raises(InputError, match=r"^planes is of type Tensor: give a PlaneSet \(dbviz.draw_planes\("):
+            sample(small_cnn(), torch.zeros(3, 3, 32, 32))  # pyright: ignore[reportArgumentType]
+        with pytest.raises(InputError, match=r"^item 0 of planes is of type int: give a PlaneSet"):
+            sample(small_cnn(), [0, 1, 2])  # pyright: ignore[reportArgumentType]
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_every_point_is_evaluated_once_and_counted(planes):
@@ -177,7 +194,7 @@ def test_every_point_is_evaluated_once_and_counted(planes):
         assert max(sizes) <= batch_size
 
 
-def test_memory_holds_one_tile_whatever_the_resolution():
+def test_memory_holds_one_batch_whatever_the_resolution():
     sizes: list[int] = []
 
     def counting(x: Tensor) -> Tensor:
@@ -194,16 +211,16 @@ def test_memory_holds_one_tile_whatever_the_resolution():
 
 @pytest.fixture
 def always_fast(monkeypatch):
-    """Makes sampling use a bf16 form of every network, however few the points and however the clock ran."""
-    monkeypatch.setattr(sampling, "_FEWEST", 0)
-    monkeypatch.setattr(calibration, "_WORTH", math.inf)
-    monkeypatch.setattr(calibration, "_ENOUGH", math.inf)
+    """Makes sampling use a bf16 form of every network, whatever the number of points and the times measured."""
+    monkeypatch.setattr(sampling, "_MIN_BATCHES", 0)
+    monkeypatch.setattr(calibration, "_MAX_RELATIVE_TIME", math.inf)
+    monkeypatch.setattr(calibration, "_GOOD_RELATIVE_TIME", math.inf)
     monkeypatch.setattr(calibration, "default_precision", lambda _: "bf16")
 
 
 @pytest.mark.usefixtures("always_fast")
 @pytest.mark.parametrize("refine", [False, True])
-def test_the_fast_path_gives_the_labels_of_plain_fp32(planes, refine):
+def test_labels_of_the_fast_path_are_those_of_plain_fp32(planes, refine):
     network = small_cnn().eval()
     fast = sample(network, planes, resolution=50, refine=refine)
     plain = sample(lambda x: network(x), planes, resolution=50)
@@ -219,10 +236,10 @@ def test_the_fast_path_gives_the_labels_of_plain_fp32(planes, refine):
 
 
 @pytest.mark.usefixtures("always_fast")
-def test_a_reach_that_proves_too_short_is_not_relied_on(planes, monkeypatch):
-    """Measured on half of what the error is, labels would be wrong; the second evaluations show it."""
+def test_a_network_whose_error_exceeds_its_bound_is_sampled_in_plain_fp32(planes, monkeypatch):
+    """With too small a bound labels would be wrong; the re-evaluations show it."""
     network = small_cnn().eval()
-    monkeypatch.setattr(calibration, "_SAFETY", 0.3)
+    monkeypatch.setattr(calibration, "_SAFETY_FACTORS", {"bf16": 0.3})
     maps = sample(network, planes, resolution=50)
     (how,) = json.loads(maps.attrs["evaluation"]).values()
     assert how["form"] == "plain"
@@ -238,14 +255,14 @@ def test_confidence_is_that_of_plain_fp32(planes):
 
 
 def test_planes_of_functions_are_refined_together_and_counted(planes):
-    asked: list[int] = []
+    sizes: list[int] = []
 
     def function(x: Tensor) -> Tensor:
-        asked.append(len(x))
+        sizes.append(len(x))
         return x.flatten(1)[:, :700:70]
 
     maps = sample(function, planes, resolution=64, refine=True)
-    assert sum(asked) == int(maps.evaluated.sum()) < 0.4 * maps.labels.size
+    assert sum(sizes) == int(maps.evaluated.sum()) < 0.4 * maps.labels.size
     assert (maps.reevaluated == 0).all()
     assert np.array_equal(maps.labels, sample(function, planes, resolution=64).labels)
     alone = sample(function, planes[1], resolution=64, refine=True)
@@ -255,26 +272,29 @@ def test_planes_of_functions_are_refined_together_and_counted(planes):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"refine": True, "confidence": True}, "no confidence at the points it left out: give refine=False"),
+        (
+            {"refine": True, "confidence": True},
+            "no confidence at points that were not evaluated: give refine=False",
+        ),
         ({"refine": True, "caution": -0.1}, "caution is -0.1: it must be 0 or more"),
         ({"refine": True, "caution": math.nan}, "caution is nan: it must be 0 or more"),
     ],
 )
-def test_a_refinement_that_is_none_is_refused(planes, options, message):
+def test_an_invalid_refinement_is_refused(planes, options, message):
     with pytest.raises(InputError, match=message):
         sample(small_cnn(), planes, resolution=3, **options)
 
 
-def test_the_cost_of_maps_is_said(planes):
+def test_the_cost_of_maps_in_words(planes):
     maps = sample(small_cnn(), planes, resolution=4)
     assert cost(maps) == "every point evaluated in plain fp32"
     maps.evaluated[:] = 8
     maps.reevaluated[:] = 2
-    assert cost(maps) == "50.0% of the points evaluated, 25.0% of these again in plain fp32"
+    assert cost(maps) == "50.0% of the points evaluated, 25.0% of these re-evaluated in plain fp32"
     assert cost(maps.drop_vars("reevaluated")) == "50.0% of the points evaluated in plain fp32"
 
 
-def test_modules_are_evaluated_in_evaluation_mode_and_keep_their_own(planes):
+def test_modules_are_evaluated_in_evaluation_mode_and_their_mode_is_restored(planes):
     net = nn.Sequential(small_cnn(), nn.Dropout(0.9), nn.BatchNorm1d(5))
     net[0].eval()
     before = [module.training for module in net.modules()]
@@ -299,7 +319,7 @@ def test_sampling_leaves_the_global_generator_alone(planes, runs):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_last_of_256_classes_is_kept_and_one_more_refused():
+def test_256_classes_are_the_most():
     def last(count: int):
         return lambda x: nn.functional.one_hot(torch.full((len(x),), count - 1), count).float()
 
@@ -308,7 +328,7 @@ def test_the_last_of_256_classes_is_kept_and_one_more_refused():
         sample(last(257), flat_plane(), resolution=3)
 
 
-def test_outputs_in_half_precision_are_taken():
+def test_outputs_in_half_precision_are_accepted():
     maps = sample(lambda x: right_and_up(x).bfloat16(), flat_plane(), resolution=5, padding=0.0, confidence=True)
     assert np.array_equal(maps.labels.values, sample(right_and_up, flat_plane(), resolution=5, padding=0.0).labels)
     assert np.allclose(maps.confidence.values, math.e / (math.e + 3))
@@ -320,7 +340,7 @@ def test_logits_that_are_not_finite_are_named(bad):
         return torch.where(x[:, 1:2, 0, 0] > 1.9, bad, x.flatten(1))
 
     # the last of five rows
-    with pytest.raises(InputError, match=r"net gives logits that are not finite at 20.0% of 25 points of plane 0"):
+    with pytest.raises(InputError, match=r"logits that are not finite at 20.0% of 25 points of plane 0"):
         sample({"net": broken}, flat_plane(), resolution=5, padding=0.0)
 
 
@@ -333,7 +353,7 @@ def test_the_plane_of_logits_that_are_not_finite_is_named():
     def broken(x: Tensor) -> Tensor:
         return torch.where(x[:, 1:2, 0, 0] > 101.9, float("nan"), x.flatten(1))
 
-    with pytest.raises(InputError, match=r"net gives logits that are not finite at 20.0% of 25 points of plane 1"):
+    with pytest.raises(InputError, match=r"logits that are not finite at 20.0% of 25 points of plane 1"):
         sample({"net": broken}, planes, resolution=5, padding=0.0)
 
 
@@ -350,7 +370,7 @@ def test_the_plane_of_logits_that_are_not_finite_is_named():
 def test_outputs_of_another_shape_are_named(model, shape):
     jaxtyping.config.update("jaxtyping_disable", True)  # or the annotations complain first
     try:
-        with pytest.raises(InputError, match=rf"model 0 gives {shape} for 9 images: it must give logits"):
+        with pytest.raises(InputError, match=rf"model 0 returns {shape} for 9 images: it must return logits"):
             sample(model, flat_plane(), resolution=3)
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
@@ -364,7 +384,7 @@ def test_a_run_of_another_dataset_is_refused(runs, small_images):
         sample(runs, planes, resolution=3)
 
 
-def test_what_is_no_model_is_refused(planes, runs):
+def test_no_model_and_repeated_runs_are_refused(planes, runs):
     for nothing in ([], {}):
         with pytest.raises(InputError, match="no model to sample"):
             sample(nothing, planes, resolution=3)
@@ -373,6 +393,6 @@ def test_what_is_no_model_is_refused(planes, runs):
 
 
 @pytest.mark.parametrize("grid", [{"resolution": 1}, {"resolution": 10**6}, {"padding": -0.5}])
-def test_a_grid_that_is_none_is_refused(planes, grid):
+def test_an_invalid_grid_is_refused(planes, grid):
     with pytest.raises(InputError, match="it must be"):
         sample(small_cnn(), planes, **grid)

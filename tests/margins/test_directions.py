@@ -1,4 +1,4 @@
-"""Directions have length 1, belong to their image alone, and point where they say."""
+"""Directions have length 1, depend on their image alone, and lead to their targets."""
 
 import dataclasses
 
@@ -14,13 +14,13 @@ KINDS = ["random", "images"]
 
 @pytest.mark.parametrize("along", KINDS)
 def test_directions_have_length_one(small_images, along):
-    ways = unit_directions(small_images.test, np.array([0, 7, 63]), 5, along=along)
-    assert ways.shape == (3, 5, 3, 32, 32)
-    assert torch.allclose(ways.flatten(2).norm(dim=2), torch.ones(3, 5))
+    directions = unit_directions(small_images.test, np.array([0, 7, 63]), 5, along=along)
+    assert directions.shape == (3, 5, 3, 32, 32)
+    assert torch.allclose(directions.flatten(2).norm(dim=2), torch.ones(3, 5))
 
 
 @pytest.mark.parametrize("along", KINDS)
-def test_directions_of_an_image_do_not_depend_on_the_images_asked_for_beside_it(small_images, along):
+def test_directions_of_an_image_do_not_depend_on_the_other_images(small_images, along):
     many = unit_directions(small_images.test, np.arange(10), 4, along=along, seed=3)
     alone = unit_directions(small_images.test, np.array([7]), 4, along=along, seed=3)
     assert torch.equal(alone[0], many[7])
@@ -40,19 +40,19 @@ def test_images_and_seeds_have_directions_of_their_own(small_images, along):
 
 
 def test_random_directions_are_uniform_on_the_sphere():
-    ways = random_directions((1, 1, 3), 0, 20_000).flatten(1)
-    assert ways.mean(0).abs().max() < 0.02
-    assert (ways.T @ ways / len(ways) - torch.eye(3) / 3).abs().max() < 0.01
+    directions = random_directions((1, 1, 3), 0, 20_000).flatten(1)
+    assert directions.mean(0).abs().max() < 0.02
+    assert (directions.T @ directions / len(directions) - torch.eye(3) / 3).abs().max() < 0.01
     # Archimedes: each coordinate of a point of the sphere is uniform
-    assert np.allclose(np.quantile(ways[:, 0].numpy(), [0.1, 0.25, 0.9]), [-0.8, -0.5, 0.8], atol=0.03)
+    assert np.allclose(np.quantile(directions[:, 0].numpy(), [0.1, 0.25, 0.9]), [-0.8, -0.5, 0.8], atol=0.03)
 
 
 def test_image_directions_lead_to_the_other_images(small_images):
     images = small_images.test
-    ways = image_directions(images, 4, np.array([9, 2]))
-    start, *others = images.normalized([4, 9, 2])
-    for way, other in zip(ways, others, strict=True):
-        assert torch.allclose(start + (other - start).norm() * way, other, atol=1e-4)
+    directions = image_directions(images, 4, np.array([9, 2]))
+    start, *targets = images.normalized([4, 9, 2])
+    for direction, target in zip(directions, targets, strict=True):
+        assert torch.allclose(start + (target - start).norm() * direction, target, atol=1e-4)
 
 
 def test_targets_are_other_images_of_the_whole_set(striped):
@@ -75,5 +75,5 @@ def test_a_set_without_another_image_is_refused(striped):
 
 
 def test_no_direction_or_an_unknown_kind_is_refused(striped):
-    with pytest.raises(InputError, match="0 directions asked for"):
+    with pytest.raises(InputError, match="0 directions requested"):
         unit_directions(striped, np.array([0]), 0, along="random")

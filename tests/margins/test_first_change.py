@@ -1,4 +1,4 @@
-"""The first change along half-lines is found where a change is put, never a later one."""
+"""The first change along a half-line is found, never a later one."""
 
 import numpy as np
 import pytest
@@ -11,55 +11,55 @@ from dbviz.margins.first_change import Changed, first_changes
 GRID = np.arange(1.0, 11.0)
 
 
-def changed_within(*stretches: tuple[float, float]) -> Changed:
-    """Half-line i differs from its start within the i-th stretch."""
-    low, high = np.array(stretches).T
+def changed_within(*intervals: tuple[float, float]) -> Changed:
+    """Half-line i differs from its start within the i-th interval."""
+    low, high = np.array(intervals).T
     return lambda lines, at: (low[lines] <= at) & (at < high[lines])
 
 
 def test_a_change_is_found_to_half_the_tolerance():
     places = np.array([0.3, 1.0, 4.56, 9.999])
-    found = first_changes(changed_within(*((p, np.inf) for p in places)), 4, GRID, 0.02)
-    assert np.abs(found.distance - places).max() <= 0.01
-    assert found.crossed.all()
+    changes = first_changes(changed_within(*((p, np.inf) for p in places)), 4, GRID, 0.02)
+    assert np.abs(changes.distance - places).max() <= 0.01
+    assert changes.crossed.all()
 
 
 def test_the_first_of_several_changes_is_found_where_bisection_alone_finds_a_later_one():
     def twice(_, at):
         return ((at >= 3.2) & (at < 4.5)) | (at >= 8)
 
-    assert not twice(0, np.array([5.0]))[0]  # what bisection of (0, 10) looks at first
-    found = first_changes(twice, 1, GRID, 0.02)
-    assert found.distance[0] == pytest.approx(3.2, abs=0.01)
+    assert not twice(0, np.array([5.0]))[0]  # where bisection of (0, 10) begins
+    changes = first_changes(twice, 1, GRID, 0.02)
+    assert changes.distance[0] == pytest.approx(3.2, abs=0.01)
 
 
 def test_a_change_undone_before_the_last_distance_is_found():
-    found = first_changes(changed_within((3.2, 4.5)), 1, GRID, 0.02)
-    assert found.distance[0] == pytest.approx(3.2, abs=0.01)
+    changes = first_changes(changed_within((3.2, 4.5)), 1, GRID, 0.02)
+    assert changes.distance[0] == pytest.approx(3.2, abs=0.01)
 
 
 def test_without_a_change_the_last_distance_is_kept_and_marked():
-    found = first_changes(changed_within((10.5, np.inf), (9.5, np.inf), (np.inf, np.inf)), 3, GRID, 0.02)
-    assert found.crossed.tolist() == [False, True, False]
-    assert found.distance[[0, 2]].tolist() == [10.0, 10.0]
+    changes = first_changes(changed_within((10.5, np.inf), (9.5, np.inf), (np.inf, np.inf)), 3, GRID, 0.02)
+    assert changes.crossed.tolist() == [False, True, False]
+    assert changes.distance[[0, 2]].tolist() == [10.0, 10.0]
 
 
-def test_a_finer_grid_sees_a_shorter_change():
+def test_a_finer_grid_finds_a_shorter_change():
     short = changed_within((3.2, 3.4))
     assert not first_changes(short, 1, GRID, 0.02).crossed[0]
     assert first_changes(short, 1, np.arange(0.1, 10, 0.1), 0.02).distance[0] == pytest.approx(3.2, abs=0.01)
 
 
-def test_what_has_changed_is_not_looked_at_again():
-    asked: list[tuple[list[int], list[float]]] = []
+def test_changed_half_lines_are_not_evaluated_again():
+    calls: list[tuple[list[int], list[float]]] = []
 
     def recording(lines, at):
-        asked.append((lines.tolist(), at.tolist()))
+        calls.append((lines.tolist(), at.tolist()))
         return at >= np.array([0.5, 2.5, np.inf])[lines]
 
     first_changes(recording, 3, np.array([1.0, 2.0, 3.0]), 0.5)
     marched = [([0, 1, 2], [1.0] * 3), ([1, 2], [2.0] * 2), ([1, 2], [3.0] * 2)]
-    assert asked == [*marched, ([0, 1], [0.5, 2.5])]
+    assert calls == [*marched, ([0, 1], [0.5, 2.5])]
 
 
 def test_marching_ends_when_all_have_changed():
@@ -79,14 +79,14 @@ def test_distances_scale_with_the_grid_and_the_tolerance(places, scale, toleranc
         return first_changes(change, len(places), GRID * factor, tolerance * factor)
 
     one, scaled = at(1.0), at(scale)
-    # where rounding puts a place just beyond a point of the search, the neighbouring stretch is as right
+    # where rounding moves a change just beyond a point of the search, the neighbouring interval is as good
     assert np.allclose(scaled.distance / scale, one.distance, atol=tolerance)
     assert (np.abs(one.distance - np.minimum(places, 10.0)) <= tolerance / 2 + 1e-9).all()
 
 
 @pytest.mark.parametrize("grid", [[], [0.0, 1.0], [-1.0, 1.0], [1.0, 1.0], [2.0, 1.0], [1.0, np.nan], [1.0, np.inf]])
-def test_a_grid_that_does_not_rise_is_refused(grid):
-    with pytest.raises(InputError, match="give rising numbers above 0"):
+def test_a_grid_that_does_not_increase_is_refused(grid):
+    with pytest.raises(InputError, match="give increasing numbers above 0"):
         first_changes(changed_within((1.0, 2.0)), 1, np.array(grid, np.float64), 0.1)
 
 

@@ -38,7 +38,7 @@ def small_width(name: str) -> int:
 
 
 def parameters(name: str, width: int | None) -> int:
-    """How many there are, counted without memory for them."""
+    """The number of parameters, counted without memory for them."""
     with torch.device("meta"):
         module = ARCHITECTURES[name].build(10, width, IMAGE)
     return sum(p.numel() for p in module.parameters())
@@ -93,7 +93,7 @@ def test_a_gradient_reaches_every_parameter(name):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_in_evaluation_mode_logits_repeat_and_each_image_stands_alone(name):
+def test_in_evaluation_mode_logits_are_deterministic_and_independent_of_the_batch(name):
     module = small(name).eval()
     x = images(6)
     with torch.no_grad():
@@ -146,7 +146,7 @@ def test_patches_are_cut_row_by_row_with_the_channels_innermost():
 
 
 def silenced(module: nn.Module, *parameters: str) -> nn.Module:
-    """In evaluation mode, with the named parameters at nought."""
+    """In evaluation mode, with the named parameters at zero."""
     for name in parameters:
         nn.init.zeros_(module.get_parameter(name))
     return module.eval()

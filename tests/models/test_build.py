@@ -1,4 +1,4 @@
-"""Building by name: registered, timm's and a user's own networks, and what is said when that cannot be."""
+"""Building by name: registered networks, those of timm and users' own, and errors for the others."""
 
 import importlib
 import re
@@ -57,7 +57,7 @@ OWN = """
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Writes a package `ownnets.py` in the working folder; what was imported from there is forgotten afterwards."""
+    """Writes a package `ownnets.py` in the working folder; its modules are removed from sys.modules afterwards."""
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(tmp_path)])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
@@ -90,23 +90,23 @@ def test_every_architecture_has_a_preset(preset):
 
 
 @pytest.mark.parametrize(("name", "nearest"), [("resnet81", "resnet18"), ("VIT", None), ("wideresnet", "wideresnet28")])
-def test_an_unknown_name_is_answered_with_the_nearest(name, nearest):
+def test_an_unknown_name_suggests_the_closest(name, nearest):
     with pytest.raises(InputError) as caught:
         build(name)
-    said = str(caught.value)
-    assert said.startswith(f"unknown architecture '{name}': ")
-    assert said.endswith("timm:NAME, torchvision:NAME, package.module:Factory")
-    assert all(known in said for known in ARCHITECTURES)
+    message = str(caught.value)
+    assert message.startswith(f"unknown architecture '{name}': ")
+    assert message.endswith("timm:NAME, torchvision:NAME, package.module:Factory")
+    assert all(known in message for known in ARCHITECTURES)
     if nearest:
-        assert f"did you mean '{nearest}" in said
+        assert f"did you mean '{nearest}" in message
 
 
 @pytest.mark.usefixtures("own")
 def test_a_class_from_a_file_in_the_working_folder_is_built_and_seeded():
-    first, again, other = (build("ownnets:Net", seed=s) for s in (1, 1, 2))
+    first, repeated, different = (build("ownnets:Net", seed=s) for s in (1, 1, 2))
     assert type(first).__name__ == "Net"
     assert first(torch.zeros(2, 3, 2, 2)).shape == (2, 10)
-    weights = [m.get_parameter("head.weight") for m in (first, again, other)]
+    weights = [m.get_parameter("head.weight") for m in (first, repeated, different)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -118,15 +118,15 @@ def test_a_factory_that_takes_the_number_of_classes_is_given_it(factory):
 
 
 @pytest.mark.usefixtures("own")
-def test_a_factory_inside_a_class_is_found_by_its_qualified_name():
+def test_a_factory_inside_a_class_is_imported_by_its_qualified_name():
     assert type(build("ownnets:Net.Inner")).__qualname__ == "Net.Inner"
 
 
 @pytest.mark.usefixtures("own")
-def test_the_name_of_a_factory_finds_it_again():
-    found = type(build("ownnets:Net"))
-    assert arch_name(found) == "ownnets:Net"
-    assert type(build(arch_name(found))) is found
+def test_the_name_of_a_factory_imports_it():
+    factory = type(build("ownnets:Net"))
+    assert arch_name(factory) == "ownnets:Net"
+    assert type(build(arch_name(factory))) is factory
     assert arch_name(nn.MultiheadAttention) == "torch.nn.modules.activation:MultiheadAttention"
 
 
@@ -174,7 +174,7 @@ def test_a_definition_that_cannot_be_read_is_refused():
 
 
 @pytest.mark.parametrize("name", [*ARCHITECTURES, "timm:resnet18"])
-def test_what_comes_with_a_release_needs_no_definition(name):
+def test_architectures_of_libraries_have_no_definition(name):
     assert definition_of(name) is None
 
 
@@ -185,7 +185,7 @@ def test_a_timm_net_takes_the_classes_and_channels_of_the_images():
         assert module(torch.zeros(2, 1, 32, 32)).shape == (2, 4)
 
 
-def test_an_unknown_timm_name_is_answered_briefly():
+def test_an_unknown_timm_name_has_a_short_error():
     pytest.importorskip("timm")
     with pytest.raises(InputError, match=r"^unknown timm model 'resnet81': did you mean 'resnet\d+") as caught:
         build("timm:resnet81")

@@ -1,4 +1,4 @@
-"""Initialisation: each parameter has its own stream, drawn from the distribution that its definition says."""
+"""Initialisation: each parameter has a stream of its own and the distribution of its definition."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ State = dict[str, torch.Tensor]
 
 
 class Small(nn.Module):
-    """Hand-written, with unused layers in front and in the middle if wanted."""
+    """Hand-written, with unused layers in front and in the middle optionally."""
 
     def __init__(self, *, extra: bool = False) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Small(nn.Module):
 
 
 class Around(nn.Module):
-    """A registered net, behind an unused layer if wanted."""
+    """A registered net, behind an unused layer optionally."""
 
     def __init__(self, name: str, *, extra: bool = False) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class HeNormal(nn.Module):
 
 
 class Raw(nn.Module):
-    """A parameter that nothing draws again."""
+    """A parameter that no reset_parameters covers."""
 
     def __init__(self, value: torch.Tensor) -> None:
         super().__init__()
@@ -76,9 +76,9 @@ def initialized(module: nn.Module, seed: int = 0) -> State:
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
-def assert_equal(found: State, expected: State) -> None:
-    assert found.keys() == expected.keys()
-    assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
+def assert_equal(state: State, expected: State) -> None:
+    assert state.keys() == expected.keys()
+    assert [name for name in expected if not torch.equal(state[name], expected[name])] == []
 
 
 def random_names(module: nn.Module) -> list[str]:
@@ -96,12 +96,12 @@ def assert_uniform(values: torch.Tensor, bound: float) -> None:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_a_seed_gives_the_same_bits_and_another_seed_other_ones(name):
-    first, again, other = (build(name, width=4 * ARCHITECTURES[name].multiple_of, seed=s) for s in (1, 1, 2))
-    assert_equal(first.state_dict(), again.state_dict())
+def test_weights_depend_on_the_seed_alone(name):
+    first, repeated, different = (build(name, width=4 * ARCHITECTURES[name].multiple_of, seed=s) for s in (1, 1, 2))
+    assert_equal(first.state_dict(), repeated.state_dict())
     drawn = random_names(first)
     assert len(drawn) == len(list(first.parameters())) or len(drawn) > 5
-    assert [n for n in drawn if torch.equal(first.get_parameter(n), other.get_parameter(n))] == []
+    assert [n for n in drawn if torch.equal(first.get_parameter(n), different.get_parameter(n))] == []
 
 
 def test_the_weights_of_a_seed_are_the_same_in_every_release():
@@ -190,7 +190,7 @@ def test_multihead_attention_is_drawn_by_its_own_method():
     assert not torch.equal(initialized(layer, 1)["in_proj_weight"], state["in_proj_weight"])
 
 
-def test_a_module_with_its_own_method_wins_over_its_children():
+def test_a_modules_own_method_overrides_those_of_its_children():
     state = initialized(HeNormal())
     for name, fan_in in (("first", 400), ("second", 200)):
         weight = state[f"{name}.weight"]
@@ -201,7 +201,7 @@ def test_a_module_with_its_own_method_wins_over_its_children():
     assert_equal(initialized(HeNormal()), state)
 
 
-def test_a_module_with_its_own_method_may_stand_anywhere():
+def test_a_module_with_its_own_method_may_be_anywhere():
     inner, outer = initialized(HeNormal()), initialized(nn.Sequential(nn.Linear(3, 3), HeNormal()))
     assert outer["1.first.weight"].std().item() == pytest.approx(inner["first.weight"].std().item(), rel=0.03)
     assert not torch.equal(outer["1.first.weight"], inner["first.weight"])
@@ -220,7 +220,7 @@ def test_a_random_parameter_of_unknown_distribution_is_refused():
 @pytest.mark.parametrize(
     "value", [torch.full((3,), 1e-4), torch.zeros(2, 2), torch.empty(0), torch.tensor(2.0)], ids=str
 )
-def test_a_constant_parameter_is_left_alone(value):
+def test_a_constant_parameter_is_not_changed(value):
     assert torch.equal(initialized(nn.Sequential(Raw(value.clone())))["0.token"], value)
 
 
@@ -252,43 +252,43 @@ def test_the_memory_format_changes_nothing(make):
 )
 @pytest.mark.parametrize("make", [lambda: nn.Linear(30, 20), lambda: nn.Embedding(40, 8)])
 def test_the_number_type_changes_nothing_but_the_rounding(make, dtype, tolerance):
-    expected, found = initialized(make()), initialized(make().to(dtype))
+    expected, actual = initialized(make()), initialized(make().to(dtype))
     for name, value in expected.items():
-        assert found[name].dtype == dtype
-        torch.testing.assert_close(found[name].float(), value, rtol=tolerance, atol=tolerance)
+        assert actual[name].dtype == dtype
+        torch.testing.assert_close(actual[name].float(), value, rtol=tolerance, atol=tolerance)
 
 
-def test_the_global_generator_is_neither_read_nor_moved():
+def test_the_global_generator_is_neither_read_nor_advanced():
     torch.manual_seed(1)
     module, orthogonal = Small(), Orthogonal()
     before = torch.get_rng_state()
     first = [initialized(module), initialized(orthogonal)]
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    for state, again in zip(first, [initialized(module), initialized(orthogonal)], strict=True):
-        assert_equal(again, state)
+    for state, repeated in zip(first, [initialized(module), initialized(orthogonal)], strict=True):
+        assert_equal(repeated, state)
 
 
-def test_an_orthogonal_start_is_orthogonal_and_repeats():
-    first, other = initialized(Orthogonal(), 1)["weight"], initialized(Orthogonal(), 2)["weight"]
+def test_orthogonal_weights_are_orthogonal_and_deterministic():
+    first, second = initialized(Orthogonal(), 1)["weight"], initialized(Orthogonal(), 2)["weight"]
     torch.testing.assert_close(first @ first.T, torch.eye(6))
     assert torch.equal(initialized(Orthogonal(), 1)["weight"], first)
-    assert not torch.equal(first, other)
+    assert not torch.equal(first, second)
     pair = initialized(nn.Sequential(Orthogonal(), Orthogonal()))
     assert not torch.equal(pair["0.weight"], pair["1.weight"])
 
 
 def test_a_timm_transformer_is_seeded_by_name():
     pytest.importorskip("timm")
-    first, again, other = (
+    first, repeated, different = (
         build("timm:vit_tiny_patch16_224", num_classes=5, seed=s, image_shape=(3, 32, 32)) for s in (1, 1, 2)
     )
     with torch.no_grad():
         assert first.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 5)
-    assert_equal(first.state_dict(), again.state_dict())
-    drawn = [n for n in random_names(other) if not n.startswith("head")]  # timm begins the head at nought
+    assert_equal(first.state_dict(), repeated.state_dict())
+    drawn = [n for n in random_names(different) if not n.startswith("head")]  # timm begins the head at zero
     assert {"pos_embed", "cls_token", "patch_embed.proj.weight", "blocks.3.attn.qkv.weight"} <= set(drawn)
-    assert [n for n in drawn if torch.equal(first.get_parameter(n), other.get_parameter(n))] == []
+    assert [n for n in drawn if torch.equal(first.get_parameter(n), different.get_parameter(n))] == []
     # timm's own distribution: normal with deviation .02, cut at two
     qkv = first.get_parameter("blocks.3.attn.qkv.weight").detach()
     assert qkv.std().item() == pytest.approx(0.02, rel=0.03)

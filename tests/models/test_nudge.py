@@ -1,4 +1,4 @@
-"""The nudge: one weight, never a zero one, chosen by its seed alone."""
+"""The nudge: one nonzero weight, selected by its seed alone."""
 
 import torch
 from torch import nn
@@ -19,14 +19,14 @@ def a_module() -> nn.Module:
     return module
 
 
-def test_one_weight_is_multiplied_by_a_thousandth_more():
+def test_one_weight_is_multiplied_by_1_001():
     module = a_module()
     name, place = nudge(module, 0)
     assert module.get_parameter(name).flatten()[place].item() == torch.tensor(2.0).mul(1.001).item()
     assert (values(module) != values(a_module())).sum() == 1
 
 
-def test_every_seed_finds_a_weight_that_is_not_zero_and_all_are_found():
+def test_every_seed_selects_a_nonzero_weight_and_all_are_selected():
     places = set()
     for seed in range(300):
         module = a_module()
@@ -35,7 +35,7 @@ def test_every_seed_finds_a_weight_that_is_not_zero_and_all_are_found():
     assert len(places) == 12 + 8 + 2
 
 
-def test_zeros_before_a_weight_move_the_place_and_not_the_weight():
+def test_zeros_before_a_weight_change_its_index_and_not_the_weight():
     module = nn.Linear(3, 1, bias=False)
     with torch.no_grad():
         module.weight.copy_(torch.tensor([[0.0, 0.0, 4.0]]))
@@ -43,5 +43,5 @@ def test_zeros_before_a_weight_move_the_place_and_not_the_weight():
     assert module.weight.flatten().tolist() == [0, 0, torch.tensor(4.0).mul(1.001).item()]
 
 
-def test_a_seed_chooses_the_same_weight_again():
+def test_the_weight_depends_on_the_seed_alone():
     assert nudge(a_module(), 7) == nudge(a_module(), 7)

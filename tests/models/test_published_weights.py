@@ -1,4 +1,4 @@
-"""Published weights: found where timm and torchvision keep them, refused where they are not, never fetched."""
+"""Published weights: read from the caches of timm and torchvision, an error if absent, never downloaded."""
 
 import hashlib
 from pathlib import Path
@@ -20,7 +20,7 @@ SHAPE = (3, 32, 32)
 
 @pytest.fixture(autouse=True)
 def _empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the user's caches nor the network are within reach."""
+    """Neither the user's caches nor the network can be reached."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -46,10 +46,10 @@ def kept_by_timm(name: str, tmp_path: Path) -> dict[str, torch.Tensor]:
 
 def test_weights_in_the_hubs_cache_are_found(tmp_path):
     state = kept_by_timm("test_resnet", tmp_path)
-    found = published_weights.published_weights("timm:test_resnet", 10, SHAPE)
+    weights = published_weights.published_weights("timm:test_resnet", 10, SHAPE)
     body = [key for key in state if not key.startswith("fc.")]
     assert body
-    assert all(torch.equal(found[key], state[key]) for key in body)
+    assert all(torch.equal(weights[key], state[key]) for key in body)
 
 
 def test_a_head_is_trained_on_them(tmp_path, small_images):
@@ -62,7 +62,7 @@ def test_a_head_is_trained_on_them(tmp_path, small_images):
     assert run.spec.arch == name
 
 
-def test_absent_weights_of_timm_are_said_with_the_place_and_the_remedy(tmp_path):
+def test_absent_weights_of_timm_name_the_place_and_the_remedy(tmp_path):
     expected = (
         r"timm:test_resnet \(timm/test_resnet\..*\) are not in .*hub, and are not downloaded here: fetch them with"
     )
@@ -93,15 +93,15 @@ def kept_by_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def test_weights_that_torchvision_has_fetched_are_found_and_checked(tmp_path, monkeypatch):
     path = kept_by_torchvision(tmp_path, monkeypatch)
-    found = published_weights.published_weights(f"torchvision:{NAME}", 10, SHAPE)
+    weights = published_weights.published_weights(f"torchvision:{NAME}", 10, SHAPE)
     expected = construct(f"torchvision:{NAME}", 1000, None, SHAPE).state_dict()
-    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    assert all(torch.equal(weights[key], expected[key]) for key in expected)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"is damaged .* delete it, and fetch it again"):
         published_weights.published_weights(f"torchvision:{NAME}", 10, SHAPE)
 
 
-def test_absent_weights_of_torchvision_are_said_with_the_place_and_the_remedy(tmp_path):
+def test_absent_weights_of_torchvision_name_the_place_and_the_remedy(tmp_path):
     with pytest.raises(InputError, match=r"are not at .*checkpoints.*, and are not downloaded here") as raised:
         published_weights.published_weights(f"torchvision:{NAME}", 10, SHAPE)
     assert str(tmp_path / "torch" / "hub" / "checkpoints") in str(raised.value)

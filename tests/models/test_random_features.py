@@ -1,4 +1,4 @@
-"""Random features: fixed, drawn again from their key, and noticed where a torch draws others."""
+"""Random features: fixed, drawn from their key, with an error if another torch draws other ones."""
 
 from typing import Any
 
@@ -25,17 +25,17 @@ def test_features_are_relus_of_a_fixed_gaussian_matrix():
     assert [name for name, _ in net().named_parameters()] == ["head.weight"]
 
 
-def test_the_key_alone_is_saved_and_gives_the_features_back():
-    one = net(3)
-    state = one.state_dict()
+def test_the_saved_key_determines_the_features():
+    first = net(3)
+    state = first.state_dict()
     assert sum(tensor.numel() for tensor in state.values()) == 1 + 192 + 320
-    other: Any = construct("random_features", 10, 32, SHAPE)
-    other.load_state_dict(state)
-    assert torch.equal(other.features.weight, one.features.weight)
-    assert not torch.equal(net(4).features.weight, one.features.weight)
+    reloaded: Any = construct("random_features", 10, 32, SHAPE)
+    reloaded.load_state_dict(state)
+    assert torch.equal(reloaded.features.weight, first.features.weight)
+    assert not torch.equal(net(4).features.weight, first.features.weight)
 
 
-def test_a_torch_that_draws_other_features_is_noticed():
+def test_a_torch_that_draws_other_features_is_detected():
     state = net().state_dict()
     state["features.first_row"] = state["features.first_row"] + 1
     with pytest.raises(InputError, match="draws other random features"):

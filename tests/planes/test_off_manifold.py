@@ -1,4 +1,4 @@
-"""Planes through noise, shuffled images and around an image: their corners are what they say."""
+"""Planes through noise, through shuffled images and around an image have the corners that their names promise."""
 
 import numpy as np
 import pytest
@@ -25,14 +25,14 @@ def test_corners_of_noise_planes_are_uniform_noise(small_images):
     assert pixels.var() == pytest.approx(1 / 12, abs=0.005)
 
 
-def test_corners_of_shuffled_planes_hold_the_pixels_of_their_images_in_another_order(small_images):
+def test_corners_of_shuffled_planes_are_permutations_of_their_images(small_images):
     planes = draw_shuffled_planes(small_images.test, 2)
     shuffled = corners(planes[1]).view(3, 3, -1)
     images = small_images.test.normalized(planes.triplets[1]).flatten(2)
-    for found, image in zip(shuffled, images, strict=True):
-        assert not torch.allclose(found, image, atol=1e-3)
+    for corner, image in zip(shuffled, images, strict=True):
+        assert not torch.allclose(corner, image, atol=1e-3)
         # rows of (r, g, b), sorted as colours: a pixel's channels moved together
-        colours = [sorted(map(tuple, (pixels.T * 100).round().tolist())) for pixels in (found, image)]
+        colours = [sorted(map(tuple, (pixels.T * 100).round().tolist())) for pixels in (corner, image)]
         assert np.allclose(colours[0], colours[1], atol=1.01)
     assert not torch.allclose(shuffled[0].argsort(), shuffled[1].argsort())
 
@@ -40,9 +40,9 @@ def test_corners_of_shuffled_planes_hold_the_pixels_of_their_images_in_another_o
 def test_planes_around_an_image_start_at_it_and_reach_the_radius(small_images):
     planes = draw_planes_around(small_images.test, 3, radius=7.0)
     for plane, triplet in zip(planes, planes.triplets, strict=True):
-        found = corners(plane)
-        assert torch.allclose(found[0], small_images.test.normalized(triplet[:1])[0].flatten())
-        assert torch.allclose((found[1:] - found[0]).norm(dim=1), torch.tensor([7.0, 7.0]), atol=1e-3)
+        first, *others = corners(plane)
+        assert torch.allclose(first, small_images.test.normalized(triplet[:1])[0].flatten())
+        assert torch.allclose((torch.stack(others) - first).norm(dim=1), torch.tensor([7.0, 7.0]), atol=1e-3)
     assert (planes.labels[:, 1:] == -1).all()
 
 

@@ -1,4 +1,4 @@
-"""A plane worked by hand, the published formula in NumPy, and triplets that span none."""
+"""A plane worked by hand, the published formula in NumPy, and triplets that span no plane."""
 
 import jaxtyping
 import numpy as np
@@ -18,7 +18,7 @@ def pixels(*values: float) -> Tensor:
 
 
 def by_hand() -> Plane:
-    """Origin (5, -1, 2); the images lie at (0, 0), (2, 0) and (1, 3)."""
+    """Origin (5, -1, 2); the images are at (0, 0), (2, 0) and (1, 3)."""
     return Plane.through(pixels(5.0, -1.0, 2.0), pixels(7.0, -1.0, 2.0), pixels(6.0, -1.0, 5.0))
 
 
@@ -28,6 +28,10 @@ def test_a_plane_worked_by_hand():
     assert plane.u.flatten().tolist() == [1, 0, 0]
     assert plane.v.flatten().tolist() == [0, 0, 1]
     assert plane.anchors.tolist() == [[0, 0], [2, 0], [1, 3]]
+
+
+def test_its_repr_is_one_short_line():
+    assert repr(by_hand()) == "Plane(3 x 1 x 1, anchors (0, 0), (2, 0), (1, 3))"
 
 
 def test_a_plane_that_is_not_along_pixels_worked_by_hand():
@@ -45,7 +49,7 @@ def test_axes_cover_the_padded_bounding_box_in_even_steps():
 
 
 def test_axes_cover_images_on_either_side():
-    # the third image lies left of the first
+    # the third image is left of the first
     plane = Plane.through(pixels(0.0, 0.0, 0.0), pixels(2.0, 0.0, 0.0), pixels(-2.0, 1.0, 0.0))
     a, b = plane.axes(3, 0.0)
     assert a.tolist() == [-2, 0, 2]
@@ -85,13 +89,13 @@ def test_a_plane_is_the_published_formula(seed, shape):
         assert np.allclose(plane.points(np.array([a]), np.array([b]))[0, 0].numpy(), image, atol=1e-5)
 
 
-@pytest.mark.parametrize(("margin", "share"), [(0.0, 0.5), (0.1, 0.347), (0.5, 0.125)])
-def test_the_share_of_points_inside_the_triangle(margin, share):
+@pytest.mark.parametrize(("padding", "share"), [(0.0, 0.5), (0.1, 0.347), (0.5, 0.125)])
+def test_the_share_of_points_inside_the_triangle(padding, share):
     plane = by_hand()
-    a, b = np.meshgrid(*plane.axes(400, margin))
-    # the triangle (0, 0), (2, 0), (1, 3) lies above its base and below both other sides
+    a, b = np.meshgrid(*plane.axes(400, padding))
+    # the triangle (0, 0), (2, 0), (1, 3) is above its base and below both other sides
     inside = (b >= 0) & (b <= 3 * a) & (b <= 3 * (2 - a))
-    assert inside.mean() == pytest.approx(0.5 / (1 + 2 * margin) ** 2, rel=0.01)
+    assert inside.mean() == pytest.approx(0.5 / (1 + 2 * padding) ** 2, rel=0.01)
     assert inside.mean() == pytest.approx(share, rel=0.01)
 
 
@@ -101,7 +105,7 @@ def test_nothing_is_clipped():
 
 
 @pytest.mark.parametrize("resolution", [-5, 0, 1, 20_001, 10**9])
-def test_a_resolution_that_is_none_is_refused(resolution):
+def test_an_invalid_resolution_is_refused(resolution):
     with pytest.raises(InputError, match=rf"resolution is {resolution}: it must be 2 ... 20,000"):
         by_hand().axes(resolution, 0.1)
 
@@ -122,12 +126,12 @@ def test_identical_images_span_no_plane(triplet):
 
 
 @pytest.mark.parametrize("triplet", [(ONE, TWO, TWO), (ONE, TWO, 2 * TWO), (ONE, TWO, -TWO), (TWO, ONE, -3 * TWO)])
-def test_images_on_one_line_span_no_plane(triplet):
-    with pytest.raises(InputError, match=r"lie on one line|identical"):
+def test_collinear_images_span_no_plane(triplet):
+    with pytest.raises(InputError, match=r"are collinear|identical"):
         Plane.through(*triplet)
 
 
-def test_images_nearly_on_one_line_still_span_a_plane():
+def test_nearly_collinear_images_still_span_a_plane():
     plane = Plane.through(ONE, pixels(1.0, 0.0, 0.0), pixels(2.0, 1e-3, 0.0))
     assert plane.v.flatten().tolist() == [0, 1, 0]
     assert plane.anchors[2] == pytest.approx([2, 1e-3])

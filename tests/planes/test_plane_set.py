@@ -1,14 +1,16 @@
-"""Plane sets: the planes through the images asked for, with where they come from."""
+"""Plane sets: planes through the requested images, with their provenance."""
 
 import dataclasses
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 
 from dbviz.core.errors import InputError
 from dbviz.data import ImageSet
-from dbviz.planes import Plane, PlaneSet, draw_planes
+from dbviz.planes import Plane, PlaneSet, draw_noise_planes, draw_planes
+from dbviz.planes.plane_set import as_plane_set
 
 TRIPLETS = [[4, 11, 29], [0, 1, 2]]
 
@@ -26,7 +28,7 @@ def test_planes_go_through_the_images_of_their_triplets(images):
             assert torch.allclose(point, images.normalized([index])[0], atol=1e-4)
 
 
-def test_a_plane_set_knows_where_it_comes_from(images):
+def test_a_plane_set_holds_its_provenance(images):
     planes = PlaneSet.of(images, TRIPLETS)
     assert planes.triplets.tolist() == TRIPLETS
     assert planes.labels.tolist() == [[4, 1, 9], [0, 1, 2]]  # image i shows class i mod 10
@@ -42,10 +44,10 @@ def test_a_plane_set_is_a_sequence_of_planes(images):
     assert planes[-1] is list(planes)[1]
 
 
-def test_a_slice_is_a_plane_set_of_some_planes(images):
-    some = PlaneSet.of(images, TRIPLETS)[1:]
-    assert some.identity == PlaneSet.of(images, TRIPLETS[1:]).identity
-    assert some.labels.tolist() == [[0, 1, 2]]
+def test_a_slice_is_a_plane_set(images):
+    second = PlaneSet.of(images, TRIPLETS)[1:]
+    assert second.identity == PlaneSet.of(images, TRIPLETS[1:]).identity
+    assert second.labels.tolist() == [[0, 1, 2]]
 
 
 def test_the_identity_is_equal_exactly_where_the_planes_are(images):
@@ -87,16 +89,77 @@ def test_drawn_planes_have_three_distinct_labels_and_repeat(images):
         ([], "triplet"),
     ],
 )
-def test_triplets_that_are_none_are_refused(images, triplets, match):
+def test_invalid_triplets_are_refused(images, triplets, match):
     with pytest.raises(InputError, match=match):
         PlaneSet.of(images, triplets)
 
 
 def test_fewer_than_one_plane_is_refused(images):
-    with pytest.raises(InputError, match="0 triplets asked for"):
+    with pytest.raises(InputError, match="0 triplets requested"):
         draw_planes(images, 0)
 
 
-def test_constant_images_lie_on_one_line(striped):
-    with pytest.raises(InputError, match="lie on one line"):
+def test_constant_images_are_collinear(striped):
+    with pytest.raises(InputError, match="are collinear"):
         PlaneSet.of(striped, [[0, 1, 2]])
+
+
+def test_planes_without_a_source_form_a_set(images):
+    planes = list(PlaneSet.of(images, TRIPLETS))
+    for given in (planes, tuple(planes)):
+        plane_set = as_plane_set(given)
+        assert list(plane_set) == planes
+        assert plane_set.triplets.tolist() == plane_set.labels.tolist() == [[-1] * 3] * 2
+        assert (plane_set.dataset, plane_set.split, plane_set.class_names) == ("", "", ())
+    assert as_plane_set(planes[1]).identity == as_plane_set(planes[1:]).identity
+    complete = PlaneSet.of(images, TRIPLETS)
+    assert as_plane_set(complete) is complete
+
+
+@pytest.fixture
+def unchecked():
+    """Without the checks of annotations, which would complain first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_not_planes_is_refused_with_the_remedy(images):
+    remedy = r"give a PlaneSet \(dbviz.draw_planes\(images.test, 500\)\), a Plane \(.*\), or a list of Planes"
+    with pytest.raises(InputError, match=rf"^planes is empty: {remedy}$"):
+        as_plane_set([])
+    with pytest.raises(InputError, match=rf"^planes is of type ndarray: {remedy}$"):
+        as_plane_set(np.zeros((2, 3)))
+    with pytest.raises(InputError, match=r"^item 1 of planes is of type Tensor: give"):
+        as_plane_set([PlaneSet.of(images, TRIPLETS)[0], torch.zeros(3, 32, 32)])
+
+
+def test_planes_of_images_of_different_shapes_are_refused(images):
+    small = Plane.through(*torch.eye(3).view(3, 1, 1, 3))
+    with pytest.raises(InputError, match=r"images of shapes \(1, 1, 3\), \(3, 32, 32\): they must be equal"):
+        PlaneSet.from_planes([PlaneSet.of(images, TRIPLETS)[0], small])
+
+
+def test_its_repr_is_one_short_line(images):
+    planes = PlaneSet.of(images, TRIPLETS)
+    assert repr(planes) == "PlaneSet(2 planes through triplets of shapes test)"
+    assert repr(planes[:1]) == "PlaneSet(1 plane through triplets of shapes test)"
+    assert repr(as_plane_set(list(planes))) == "PlaneSet(2 planes of unknown source)"
+    assert repr(draw_noise_planes(images, 3)) == "PlaneSet(3 planes of shapes test noise)"
+
+
+def test_notebooks_show_a_table_of_the_first_planes(images):
+    table = draw_planes(images, 7)._repr_html_()
+    assert table.count("<tr>") == 1 + 5 + 1
+    assert "and 2 more" in table
+    names = images.class_names
+    assert (
+        f"<tr><th>0</th><td>0 ({names[0]})</td><td>1 ({names[1]})</td>"
+        in PlaneSet.of(images, [[0, 1, 2]])._repr_html_()
+    )
+    assert "<td>–</td>" in draw_noise_planes(images, 1)._repr_html_()
+    odd = dataclasses.replace(images, name="<b>", class_names=("<i>", *images.class_names[1:]))
+    table = PlaneSet.of(odd, [[0, 1, 2]])._repr_html_()
+    assert "&lt;b&gt;" in table
+    assert "0 (&lt;i&gt;)" in table

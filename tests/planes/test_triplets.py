@@ -1,4 +1,4 @@
-"""Triplets: three distinct labels, uniformly drawn, a larger draw begins with the smaller, bad ones refused."""
+"""Triplets have three distinct labels, are drawn uniformly, extend smaller draws; invalid ones are refused."""
 
 import dataclasses
 from collections import Counter
@@ -42,7 +42,7 @@ def test_no_image_is_repeated_within_a_triplet(small_images):
 
 
 def test_no_triplets_are_refused(striped):
-    with pytest.raises(InputError, match=r"^0 triplets asked for: ask for at least 1$"):
+    with pytest.raises(InputError, match=r"^0 triplets requested: request at least 1$"):
         draw_triplets(striped, 0)
 
 
@@ -83,7 +83,7 @@ def test_triplets_of_one_class_are_three_different_images_of_it():
 
 
 @pytest.mark.parametrize("one_class", [True, False])
-def test_triplets_are_drawn_among_the_images_chosen(one_class):
+def test_triplets_are_drawn_from_the_chosen_images(one_class):
     images = shapes(200, split="test")
     among = np.arange(200) % 3 == 0
     triplets = draw_triplets(images, 50, one_class=one_class, among=among)

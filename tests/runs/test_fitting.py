@@ -1,4 +1,4 @@
-"""Runs: trained once, found again, told apart, and continued after a kill as if nothing had happened."""
+"""Runs: trained once, then loaded; distinguished by their specs; resumed exactly after a kill."""
 
 import copy
 import os
@@ -34,7 +34,7 @@ def fit_tiny(images: Images, home: Path, arch: Any = "resnet18k", **options: Any
 
 @pytest.fixture
 def no_training(monkeypatch):
-    """From its call on, every training is an error."""
+    """A function after whose call every training is an error."""
 
     def forbid() -> None:
         def never(*_, **__):
@@ -50,7 +50,7 @@ def weights(run: store.Run) -> bytes:
     return run.weights.read_bytes()
 
 
-def test_fit_trains_and_finds_again(small_images, tmp_path, no_training):
+def test_fit_trains_once_and_then_loads(small_images, tmp_path, no_training):
     first = fit_tiny(small_images, tmp_path, ["resnet18k", "fcnet"], seeds=(0, 1), width=16)
     assert [(run.spec.arch, run.spec.seeds.init) for run in first] == [
         ("resnet18k", 0),
@@ -64,7 +64,7 @@ def test_fit_trains_and_finds_again(small_images, tmp_path, no_training):
     assert fit_tiny(small_images, tmp_path, "fcnet", seeds=[1], width=16) == first[3:]
 
 
-def test_a_run_notes_its_epochs_and_its_accuracy_in_fp32(small_images, tmp_path):
+def test_a_run_records_its_epochs_and_its_accuracy_in_fp32(small_images, tmp_path):
     from dbviz.training import accuracy, logits
 
     (run,) = fit_tiny(small_images, tmp_path)
@@ -87,7 +87,7 @@ def test_epochs_are_tested_in_the_recipes_precision_and_the_end_in_fp32(small_im
     assert used == ["bf16", "bf16", "fp32"]
 
 
-def test_each_seed_alone_makes_another_network(small_images, tmp_path):
+def test_each_seed_alone_changes_the_network(small_images, tmp_path):
     seeds = [Seeds(), Seeds(init=1), Seeds(order=1), Seeds(augment=1)]
     assert len({run.fingerprint for run in fit_tiny(small_images, tmp_path, seeds=seeds)}) == 4
 
@@ -125,12 +125,12 @@ def test_an_optimizer_brings_its_published_rate(arch, optimizer, rate, small_ima
     assert given.recipe.learning_rate == 0.5
 
 
-def test_training_again_elsewhere_gives_the_same_bytes(small_images, tmp_path):
+def test_a_repeated_training_elsewhere_has_the_same_bytes(small_images, tmp_path):
     one, other = (fit_tiny(small_images, tmp_path / home, arch="vit", width=8)[0] for home in "ab")
     assert weights(one) == weights(other)
 
 
-def test_fitting_leaves_the_global_generator_alone(small_images, tmp_path):
+def test_fitting_does_not_change_the_global_generator(small_images, tmp_path):
     before = torch.get_rng_state()
     (run,) = fit_tiny(small_images, tmp_path, "vit", width=8)
     run.model()
@@ -173,7 +173,7 @@ def test_the_default_preset_suits_the_device():
     [
         ({"epoch": 3}, "unknown setting 'epoch': choose among .*epochs.*width"),
         ({"dropout": 0.1}, "unknown setting 'dropout'"),
-        ({"train_size": 129}, "129 images asked for, but shapes train has 128"),
+        ({"train_size": 129}, "129 images requested, but shapes train has 128"),
         ({"epochs": 0}, "recipe.epochs is 0"),
         ({"preset": "quik"}, "unknown preset 'quik': did you mean 'quick'"),
         ({"arch": "resnet81"}, "unknown architecture 'resnet81': did you mean 'resnet18'"),
@@ -208,7 +208,7 @@ def test_what_is_unfinished_is_estimated_once_for_runs_that_differ_in_seeds(smal
     assert len(timed) == 1
 
 
-def test_diverging_is_said_and_nothing_is_kept_as_finished(small_images, tmp_path):
+def test_a_diverged_training_is_an_error_and_is_not_finished(small_images, tmp_path):
     with pytest.raises(TrainingDiverged, match="in epoch 1 of 2"):
         fit_tiny(small_images, tmp_path, learning_rate=1e30)
     assert not list(tmp_path.glob("*/metrics.json"))
@@ -258,7 +258,7 @@ def own_file(tmp_path, monkeypatch):
 OWN = {"width": None, "batch_size": 16}
 
 
-def test_a_users_own_module_is_fitted_and_found_again(small_images, tmp_path, own_file, no_training):
+def test_a_users_own_module_is_trained_once_and_then_loaded(small_images, tmp_path, own_file, no_training):
     name = own_file()
     (run,) = fit_tiny(small_images, tmp_path, name, **OWN)
     assert run.spec.arch == name
@@ -276,11 +276,13 @@ def test_a_module_that_is_random_in_evaluation_mode_is_refused_before_it_is_trai
     small_images, tmp_path, own_file, monkeypatch
 ):
     monkeypatch.setattr(training_run, "train", None)
-    with pytest.raises(InputError, match=r"is random in evaluation mode: .* other outputs in block \(Block\); let it"):
+    with pytest.raises(
+        InputError, match=r"random in evaluation mode: .* different outputs in block \(Block\); make it"
+    ):
         fit_tiny(small_images, tmp_path, own_file(activation="rand_like"), **OWN)
 
 
-def test_the_digest_of_the_initial_weights_is_kept_also_of_an_interrupted_run(small_images, tmp_path, monkeypatch):
+def test_the_digest_of_the_initial_weights_is_stored_also_for_an_interrupted_run(small_images, tmp_path, monkeypatch):
     (whole,) = fit_tiny(small_images, tmp_path / "whole")
     assert whole.initial_fingerprint == files.digest(build("resnet18k", 10, 1, 0).state_dict())
     interrupted_after(1, monkeypatch)
@@ -313,7 +315,7 @@ def arrays(flip: bool = False) -> Images:
     return Images.from_arrays((pixels, labels), (pixels[:6], labels[:6]), name="mine", class_names=["a", "b", "c"])
 
 
-def test_a_users_own_images_are_fitted_and_changed_ones_are_another_dataset(tmp_path, no_training):
+def test_a_users_own_images_are_trained_on_and_changed_ones_are_another_dataset(tmp_path, no_training):
     options = {"train_size": None, "batch_size": 4}
     (run,) = fit_tiny(arrays(), tmp_path, **options)
     assert run.spec.dataset.startswith("mine@")
@@ -329,7 +331,7 @@ def test_a_users_own_images_are_fitted_and_changed_ones_are_another_dataset(tmp_
 
 
 def interrupted_after(epochs: int, monkeypatch) -> None:
-    """The next training is interrupted once so many epochs are saved."""
+    """The next training is interrupted once `epochs` epochs are saved."""
     save = store.save_checkpoint
 
     def saving(spec, home, checkpoint, done):
@@ -342,7 +344,7 @@ def interrupted_after(epochs: int, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(("arch", "width"), [("vit", 8), ("resnet18k", 1)])
-def test_an_interrupted_run_goes_on_from_its_last_epoch(arch, width, small_images, tmp_path, monkeypatch):
+def test_an_interrupted_run_resumes_after_its_last_epoch(arch, width, small_images, tmp_path, monkeypatch):
     options = {"width": width, "epochs": 4}
     (whole,) = fit_tiny(small_images, tmp_path / "whole", arch, **options)
     interrupted_after(2, monkeypatch)
@@ -363,7 +365,7 @@ def test_an_interrupted_run_goes_on_from_its_last_epoch(arch, width, small_image
     assert not list(tmp_path.glob("*/*/resume.safetensors"))
 
 
-def test_a_run_interrupted_behind_its_last_epoch_is_finished(small_images, tmp_path, monkeypatch):
+def test_a_run_interrupted_after_its_last_epoch_is_finished(small_images, tmp_path, monkeypatch):
     interrupted_after(2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         fit_tiny(small_images, tmp_path / "cut")
@@ -374,7 +376,7 @@ def test_a_run_interrupted_behind_its_last_epoch_is_finished(small_images, tmp_p
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"\x80\x04N.", None])
-def test_a_damaged_resume_file_means_starting_again(damage, small_images, tmp_path, monkeypatch):
+def test_a_damaged_resume_file_restarts_the_training(damage, small_images, tmp_path, monkeypatch):
     (whole,) = fit_tiny(small_images, tmp_path / "whole")
     interrupted_after(1, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -406,7 +408,7 @@ def test_a_run_finished_meanwhile_by_another_process_is_loaded(small_images, tmp
     assert run.epochs[-1].epoch == 2
 
 
-def test_a_run_killed_in_the_middle_ends_in_the_same_bytes(tmp_path):
+def test_a_killed_training_resumes_to_the_same_bytes(tmp_path):
     line = (
         "-m dbviz.train --dataset shapes --train-size 256 --arch resnet18 --width 4 --epochs 6 --seeds 0 --device cpu"
     )

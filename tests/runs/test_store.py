@@ -1,4 +1,4 @@
-"""Runs on disk: whole files, verified, never a pickle, and one process at a time."""
+"""Runs on disk: written atomically, verified, never a pickle, one process at a time."""
 
 import dataclasses
 import errno
@@ -71,7 +71,7 @@ def state() -> dict[str, Tensor]:
 # ---- tensors
 
 
-def test_tensors_and_metadata_come_back_bit_by_bit(tmp_path):
+def test_tensors_and_metadata_are_read_bitwise(tmp_path):
     save_tensors(tmp_path / "x.safetensors", state(), {"epochs": [1, 2.5], "name": "ä"})
     tensors, metadata = load_tensors(tmp_path / "x.safetensors")
     assert metadata == {"epochs": [1, 2.5], "name": "ä"}
@@ -84,14 +84,14 @@ def test_tensors_and_metadata_come_back_bit_by_bit(tmp_path):
     assert tensors["steps"].item() == 7
 
 
-def test_the_same_state_gives_the_same_bytes_in_any_order_and_layout(tmp_path):
+def test_the_same_state_has_the_same_bytes_in_any_order_and_layout(tmp_path):
     backwards = {name: tensor.contiguous() for name, tensor in reversed(state().items())}
     save_tensors(tmp_path / "a", state(), {"x": 1, "y": 2})
     save_tensors(tmp_path / "b", backwards, {"y": 2, "x": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_tensors_that_share_memory_are_kept(tmp_path):
+def test_tensors_that_share_memory_are_stored(tmp_path):
     tied = nn.Linear(2, 2).weight
     save_tensors(tmp_path / "x", {"encoder": tied, "decoder": tied}, {})
     tensors, _ = load_tensors(tmp_path / "x")
@@ -99,7 +99,7 @@ def test_tensors_that_share_memory_are_kept(tmp_path):
     assert torch.equal(tensors["decoder"], tied)
 
 
-def test_the_digest_tells_apart_names_types_shapes_and_values():
+def test_the_digest_distinguishes_names_types_shapes_and_values():
     zeros = torch.zeros(4)
     others = [
         {"a": zeros},
@@ -120,7 +120,7 @@ def saved(tmp_path) -> Path:
     return path
 
 
-def test_a_truncated_file_is_said_to_be_damaged_wherever_it_ends(saved):
+def test_a_truncated_file_is_reported_as_damaged_wherever_it_ends(saved):
     whole = saved.read_bytes()
     for length in (0, 1, 7, 8, 9, len(whole) // 3, len(whole) - 33, len(whole) - 1):
         saved.write_bytes(whole[:length])
@@ -128,7 +128,7 @@ def test_a_truncated_file_is_said_to_be_damaged_wherever_it_ends(saved):
             load_tensors(saved)
 
 
-def test_a_flipped_byte_is_noticed_wherever_it_is(saved):
+def test_a_flipped_byte_is_detected_wherever_it_is(saved):
     whole, right = saved.read_bytes(), load_tensors(saved)
     for place in range(len(whole)):
         saved.write_bytes(whole[:place] + bytes([whole[place] ^ 0x15]) + whole[place + 1 :])
@@ -141,7 +141,7 @@ def test_a_flipped_byte_is_noticed_wherever_it_is(saved):
         assert metadata == right[1], f"byte {place}"
 
 
-def test_a_file_of_another_program_is_read_only_where_it_may_come_from_elsewhere(tmp_path):
+def test_a_file_of_another_program_is_read_only_as_foreign(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"a": torch.ones(2)}, tmp_path / "x.safetensors")
@@ -182,7 +182,7 @@ def test_a_pickle_is_refused_unopened_with_how_to_convert_it(pickles):
             assert "\n" not in str(error.value)
 
 
-def test_a_damaged_file_is_not_taken_for_a_pickle(tmp_path):
+def test_a_damaged_file_is_not_mistaken_for_a_pickle(tmp_path):
     # a header of 128 or 640 bytes makes the first byte that of a pickle
     for pad, wanted in itertools.product(range(0, 700, 8), (128, 640)):
         save_tensors(tmp_path / "x", {"a": torch.ones(3)}, {"pad": "." * pad})
@@ -269,7 +269,7 @@ def test_a_file_is_never_seen_half_written(tmp_path, monkeypatch):
     assert (tmp_path / "x").read_bytes() == b"new"
 
 
-def test_folders_on_the_way_are_made(tmp_path):
+def test_folders_on_the_way_are_created(tmp_path):
     atomic_write(tmp_path / "a" / "b" / "x", b"1")
     assert (tmp_path / "a" / "b" / "x").read_bytes() == b"1"
 
@@ -277,7 +277,7 @@ def test_folders_on_the_way_are_made(tmp_path):
 # ---- runs
 
 
-def test_a_finished_run_is_found_with_what_was_noted(tmp_path):
+def test_a_finished_run_is_loaded_with_its_metrics(tmp_path):
     directory = finished(tmp_path)
     run = store.find(SPEC, tmp_path)
     assert run is not None
@@ -304,7 +304,7 @@ def test_the_environment_of_a_run_is_that_of_its_training(deterministic, tmp_pat
     assert torch.are_deterministic_algorithms_enabled() == before
 
 
-def test_a_run_knows_its_environment_unless_that_is_gone_and_says_if_it_is_damaged(tmp_path):
+def test_the_environment_of_a_run_may_be_absent_but_not_damaged(tmp_path):
     path = finished(tmp_path) / "environment.json"
     run = store.find(SPEC, tmp_path)
     assert run is not None
@@ -323,7 +323,7 @@ def test_a_run_is_found_by_its_name(called, tmp_path):
     assert store.find_by_name(name, tmp_path) == store.find(SPEC, tmp_path)
 
 
-def test_a_name_that_no_run_has_suggests_the_nearest(tmp_path):
+def test_an_unknown_run_suggests_the_closest(tmp_path):
     name = finished(tmp_path).name
     with pytest.raises(InputError, match=rf"no finished run is called '{name}x' in .*\({name}\?\)"):
         store.find_by_name(f"{name}x", tmp_path)
@@ -367,7 +367,7 @@ def test_a_run_is_unfinished_until_its_metrics_are_written(tmp_path, monkeypatch
     assert store.last_checkpoint(SPEC, tmp_path) is not None
 
 
-def test_finishing_drops_the_resume_state_and_beginning_what_was_half_written(tmp_path):
+def test_finishing_drops_the_resume_state_and_beginning_removes_partial_files(tmp_path):
     directory = tmp_path / SPEC.name
     store.begin(SPEC, tmp_path, CPU)
     (directory / ".weights.safetensors.123.part").write_bytes(b"half")
@@ -382,7 +382,7 @@ def test_finishing_drops_the_resume_state_and_beginning_what_was_half_written(tm
     ]
 
 
-def test_a_checkpoint_comes_back_with_its_metrics(tmp_path):
+def test_a_checkpoint_is_read_with_its_metrics(tmp_path):
     store.save_checkpoint(
         SPEC, tmp_path, Checkpoint(metrics=epoch(2), tensors={"a": torch.ones(3)}), [epoch(1), epoch(2)]
     )
@@ -440,7 +440,7 @@ def test_damaged_weights_are_an_error_when_they_are_needed(tmp_path):
         run.model()
 
 
-def test_the_home_is_what_is_given_else_the_variable_else_runs(tmp_path, monkeypatch):
+def test_the_home_is_the_argument_else_the_variable_else_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("DBVIZ_HOME", "elsewhere")
     assert store.home_directory(tmp_path) == tmp_path
     assert store.home_directory() == Path("elsewhere")
@@ -468,7 +468,7 @@ def wait_until(holds, process: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
-def test_a_lock_keeps_others_out_within_and_between_threads_of_control(tmp_path):
+def test_a_lock_is_exclusive(tmp_path):
     with store.locked(SPEC, tmp_path) as held:
         assert held
         with store.locked(SPEC, tmp_path, wait=False) as second:
@@ -481,7 +481,7 @@ def test_a_lock_keeps_others_out_within_and_between_threads_of_control(tmp_path)
         assert again
 
 
-def test_the_lock_of_another_process_holds_until_that_is_killed(tmp_path):
+def test_the_lock_of_another_process_is_free_once_that_is_killed(tmp_path):
     script = """
         import sys, time
         from pathlib import Path

@@ -1,4 +1,4 @@
-"""A training as a task: what an executor trains elsewhere is what is trained here."""
+"""A training as a task: an executor trains the same weights as this process."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Names of networks: as short as they can be, and equal exactly where the specs are equal but for their seeds."""
+"""Names of networks: as short as possible, and equal exactly where specs differ in nothing but their seeds."""
 
 import dataclasses
 from typing import Any
@@ -30,7 +30,7 @@ def noisy(noise: LabelNoise | None, width: int) -> RunSpec:
         ([run(), run(seed=1), run("fcnet")], ["vit", "vit", "fcnet"]),
         ([run(width=4), run(width=8), run("fcnet")], ["vit width 4", "vit width 8", "fcnet"]),
         ([run(width=4), run()], ["vit width 4", "vit width full"]),
-        # the learning rate goes with the optimizer and says nothing more
+        # the learning rate depends on the optimizer and distinguishes nothing more
         ([run(optimizer="adam", learning_rate=0.01), run(optimizer="sgd")], ["vit adam", "vit sgd"]),
         ([run(learning_rate=0.01), run()], ["vit learning rate 0.01", "vit learning rate 0.1"]),
         ([run(mode="mixup"), run(), run(epochs=2)], ["vit mixup epochs 1", "vit plain epochs 1", "vit plain epochs 2"]),
@@ -41,7 +41,7 @@ def noisy(noise: LabelNoise | None, width: int) -> RunSpec:
         ),
     ],
 )
-def test_names_say_what_tells_networks_apart(specs, names):
+def test_names_contain_what_distinguishes_networks(specs, names):
     assert network_names(specs) == names
 
 
@@ -57,9 +57,9 @@ SPECS = st.builds(
 
 
 @given(st.lists(SPECS, min_size=1, max_size=8))
-def test_names_are_equal_exactly_where_specs_are_but_for_their_seeds(specs):
+def test_names_are_equal_exactly_where_specs_differ_in_nothing_but_seeds(specs):
     names = network_names(specs)
-    for one, first in zip(specs, names, strict=True):
-        for other, second in zip(specs, names, strict=True):
-            alike = dataclasses.replace(one, seeds=Seeds()) == dataclasses.replace(other, seeds=Seeds())
-            assert (first == second) == alike
+    for first_spec, first_name in zip(specs, names, strict=True):
+        for second_spec, second_name in zip(specs, names, strict=True):
+            alike = dataclasses.replace(first_spec, seeds=Seeds()) == dataclasses.replace(second_spec, seeds=Seeds())
+            assert (first_name == second_name) == alike

@@ -1,4 +1,4 @@
-"""Specs: the identity stands for the contents, whatever way they were written, and bad contents are refused."""
+"""Specs: the identity depends on the contents alone, however they were written; invalid contents are refused."""
 
 import copy
 import dataclasses
@@ -25,7 +25,7 @@ SPEC = RunSpec(
     seeds=Seeds(init=1, augment=2),
 )
 PARTS = {"": RunSpec, "recipe": Recipe, "seeds": Seeds}
-"""The part of a spec by the name of the field it stands in."""
+"""The parts of a spec by the names of their fields."""
 
 FIELDS = [
     pytest.param(part, f.name, id=f"{part}.{f.name}".lstrip("."))
@@ -37,7 +37,7 @@ FIELDS = [
 
 
 def changed(part: str, name: str, value: object) -> dict[str, Any]:
-    """The fields of SPEC with one of them replaced, and what that one asks for."""
+    """The fields of SPEC with one of them replaced, and those that this one requires."""
     fields = SPEC.to_dict()
     if name == "pretrained" and value is not None:
         fields["recipe"]["augmentation"] = "none"
@@ -138,11 +138,11 @@ def test_leaving_out_all_seeds_means_seeds_of_zero():
 
 
 @pytest.mark.parametrize(("part", "name"), FIELDS)
-def test_the_identity_differs_when_any_field_does(part, name):
-    other = with_another(part, name)
-    assert other != SPEC
-    assert other.identity != SPEC.identity
-    assert other.name != SPEC.name
+def test_the_identity_differs_if_any_field_does(part, name):
+    changed_spec = with_another(part, name)
+    assert changed_spec != SPEC
+    assert changed_spec.identity != SPEC.identity
+    assert changed_spec.name != SPEC.name
 
 
 @pytest.mark.parametrize(("part", "name"), FIELDS)
@@ -152,7 +152,7 @@ def test_a_spec_survives_json(part, name):
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "weight_decay"])
-def test_equal_specs_have_equal_identities_also_where_a_number_was_written_without_its_point(name):
+def test_equal_specs_have_equal_identities_also_where_an_integer_was_written_for_a_float(name):
     whole, pointed = (
         in_a_fresh_python(f"""
 fields = dict(epochs=1, learning_rate=0.5) | dict({name}={value})
@@ -208,7 +208,7 @@ def test_one_seed_for_every_stream():
             "seeds",
             "repeat",
             1,
-            r"^seeds\.repeat is 1: it must be 0 where recipe\.deterministic is set: .* the same bits$",
+            r"^seeds\.repeat is 1: it must be 0 where recipe\.deterministic is set: .* bitwise identical$",
         ),
         ("seeds", "init", True, r"Seeds\.init is True"),
         ("seeds", "init", 1.0, r"Seeds\.init is 1\.0"),
@@ -236,10 +236,10 @@ def test_a_bad_value_is_refused_by_name(part, name, value, message):
 @pytest.mark.parametrize(
     "name", [n for n, h in typing.get_type_hints(Recipe).items() if typing.get_origin(h) is Literal]
 )
-def test_a_wrong_choice_in_python_is_answered_with_the_right_ones(name):
-    said = in_a_fresh_python(f"Recipe(epochs=1, learning_rate=0.1, {name}='odd')")
+def test_an_invalid_choice_lists_the_valid_ones(name):
+    message = in_a_fresh_python(f"Recipe(epochs=1, learning_rate=0.1, {name}='odd')")
     choices = ", ".join(typing.get_args(typing.get_type_hints(Recipe)[name]))
-    assert said == f"dbviz.core.errors.InputError: recipe.{name} is 'odd': it must be one of {choices}"
+    assert message == f"dbviz.core.errors.InputError: recipe.{name} is 'odd': it must be one of {choices}"
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -259,8 +259,8 @@ def test_a_missing_field_is_named(part, name):
 
 @pytest.mark.parametrize("fields", [None, [], "spec", 3])
 def test_what_is_no_json_object_is_refused(fields):
-    said = in_a_fresh_python(f"RunSpec.from_dict({fields!r})")
-    assert said == f"dbviz.core.errors.InputError: RunSpec: expected a JSON object, got {type(fields).__name__}"
+    message = in_a_fresh_python(f"RunSpec.from_dict({fields!r})")
+    assert message == f"dbviz.core.errors.InputError: RunSpec: expected a JSON object, got {type(fields).__name__}"
 
 
 def test_the_name_is_readable():

@@ -1,10 +1,9 @@
-"""Curves: scores recomputed from the runs themselves, thresholds, and which run stands where."""
+"""Curves: scores recomputed from the runs themselves, thresholds, and which runs belong to which point."""
 
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from dbviz.core.errors import InputError
 from dbviz.executors import InProcess
@@ -12,7 +11,7 @@ from dbviz.runs import store
 from dbviz.runs.training_run import training_images
 from dbviz.scores import Estimate, agreement, fragments
 from dbviz.spec import LabelNoise
-from dbviz.sweeps import Curve, Point, Study, make_curves, measured, run_sweep, threshold
+from dbviz.sweeps import Curve, Point, Study, interpolation_threshold, load_measurements, make_curves, run_sweep
 
 
 def swept(specs, study):
@@ -25,12 +24,12 @@ def test_scores_are_those_of_the_runs(make, study):
     specs = swept(make(width=64, label_noise=noise), study)
     (curve,) = make_curves(specs, study)
     (point,) = curve.points
-    found = [measured(spec, study, 1) for spec in specs]
+    measurements = [load_measurements(spec, study, 1) for spec in specs]
     runs = [store.find(spec, study.home) for spec in specs]
     assert point.scores["test_error"].value == pytest.approx(np.mean([1 - run.test_accuracy for run in runs if run]))
     assert point.scores["train_error"].value == 0  # 64 features interpolate 32 images
     assert point.scores["train_error_mislabelled"].value == 0
-    maps = np.stack([one.label_maps for one in found])
+    maps = np.stack([of_run.label_maps for of_run in measurements])
     assert maps.shape == (2, 3, 6, 6)
     assert point.scores["fragmentation"].value == pytest.approx(fragments(maps).mean())
     assert point.scores["reproducibility"].value == pytest.approx(agreement(maps[0], maps[1]))
@@ -41,29 +40,20 @@ def test_errors_of_clean_and_mislabelled_images_add_up(make, study, small_images
     specs = swept(make(width=8, label_noise=LabelNoise(rate=0.25)), study)
     (curve,) = make_curves(specs, study)
     scores = curve.points[0].scores
-    given = training_images(specs[0], small_images, study.home).labels
-    wrong = [(measured(spec, study, 1).train_predictions != given).mean() for spec in specs]
+    labels = training_images(specs[0], small_images, study.home).labels
+    wrong = [(load_measurements(spec, study, 1).train_predictions != labels).mean() for spec in specs]
     assert scores["train_error"].value == pytest.approx(np.mean(wrong))
-    share = (given != small_images.train.labels[:32]).mean()
+    share = (labels != small_images.train.labels[:32]).mean()
     parts = (1 - share) * scores["train_error_clean"].value + share * scores["train_error_mislabelled"].value
     assert parts == pytest.approx(scores["train_error"].value)
 
 
-def test_a_single_mislabelled_image_gives_no_error_of_its_own(make, study):
-    # of 21 images class 0 has three, the others two: a fifth of them, rounded, is one image of class 0
+def test_a_single_mislabelled_image_has_no_error_of_its_own(make, study):
+    # of 21 images three are of class 0 and two of each other class: a fifth of them, rounded, is one image of class 0
     specs = swept(make(train_size=21, label_noise=LabelNoise(rate=0.2)), study)
     scores = make_curves(specs, study)[0].points[0].scores
     assert "train_error_clean" in scores
     assert "train_error_mislabelled" not in scores
-
-
-def test_what_is_measured_is_what_the_model_says(make, study, small_images):
-    (spec,) = swept(make(seeds=(0,)), study)
-    run = store.find(spec, study.home)
-    assert run is not None
-    with torch.no_grad():
-        said = run.model()(small_images.train.normalized(np.arange(32))).argmax(1)
-    assert measured(spec, study, 1).train_predictions.tolist() == said.tolist()
 
 
 def test_a_curve_for_each_noise_and_a_point_for_each_width(make, study):
@@ -75,12 +65,12 @@ def test_a_curve_for_each_noise_and_a_point_for_each_width(make, study):
     for curve in curves:
         assert curve.along == "width"
         assert [(point.x, point.runs) for point in curve.points] == [(4, 2), (16, 2)]
-    places, errors = curves[0].values("train_error")
-    assert places.tolist() == [4, 16]
+    x, errors = curves[0].values("train_error")
+    assert x.tolist() == [4, 16]
     assert errors[0].value > errors[1].value
 
 
-def test_training_set_sizes_and_other_fields_can_stand_along(make, study):
+def test_training_set_sizes_and_other_fields_can_be_on_the_x_axis(make, study):
     specs = swept([s for size in (64, 32) for s in make(train_size=size)], study)
     (curve,) = make_curves(specs, study)
     assert (curve.along, [point.x for point in curve.points]) == ("train_size", [32, 64])
@@ -91,17 +81,19 @@ def test_training_set_sizes_and_other_fields_can_stand_along(make, study):
         make_curves(rates, study, along="recipe.optimizer")
 
 
-def test_epochs_of_one_run_are_those_of_shorter_looks_at_it(make, study, small_images):
-    looking = Study(**{**vars(study), "epochs": (1, 3)})
+def test_epochs_of_one_run_are_points_of_a_curve(make, study, small_images):
+    by_epoch = Study(**{**vars(study), "epochs": (1, 3)})
     specs = make("mlp", width=16, epochs=3, batch_size=16)
-    swept(specs, looking)
-    (curve,) = make_curves(specs, looking)
+    swept(specs, by_epoch)
+    (curve,) = make_curves(specs, by_epoch)
     assert (curve.along, [point.x for point in curve.points]) == ("epoch", [1, 3])
-    said = [np.stack([measured(spec, looking, epoch).test_predictions for spec in specs]) for epoch in (1, 3)]
-    assert not np.array_equal(said[0], said[1])
-    for predictions, error in zip(said, curve.values("test_error")[1], strict=True):
-        assert error.value == pytest.approx((predictions != small_images.test.labels).mean())
-    run = store.find(specs[0], looking.home)
+    predictions = [
+        np.stack([load_measurements(spec, by_epoch, epoch).test_predictions for spec in specs]) for epoch in (1, 3)
+    ]
+    assert not np.array_equal(predictions[0], predictions[1])
+    for of_epoch, error in zip(predictions, curve.values("test_error")[1], strict=True):
+        assert error.value == pytest.approx((of_epoch != small_images.test.labels).mean())
+    run = store.find(specs[0], by_epoch.home)
     assert run is not None
     assert run.at(1).fingerprint != run.at(3).fingerprint == run.fingerprint
     assert run.at(1).test_accuracy == run.epochs[0].test_accuracy
@@ -109,7 +101,7 @@ def test_epochs_of_one_run_are_those_of_shorter_looks_at_it(make, study, small_i
         run.at(2)
 
 
-def test_a_finished_run_that_kept_no_epochs_is_trained_again_to_the_same_bits(make, study):
+def test_a_finished_run_without_kept_epochs_is_retrained_to_bitwise_identical_weights(make, study):
     specs = make("mlp", width=16, epochs=3, batch_size=16, seeds=(0,))
     swept(specs, study)
     run = store.find(specs[0], study.home)
@@ -122,16 +114,16 @@ def test_a_finished_run_that_kept_no_epochs_is_trained_again_to_the_same_bits(ma
         Study(**{**vars(study), "epochs": (4,)}).measured_after(specs[0])
 
 
-def test_margins_are_measured_where_they_are_asked_for(make, study):
+def test_margins_are_measured_where_requested(make, study):
     specs = make(width=16)
     with_margins = Study(**{**vars(study), "margin_images": 5, "directions": 2})
     swept(specs, with_margins)
     (curve,) = make_curves(specs, with_margins)
-    margin = np.stack([measured(spec, with_margins, 1).margin for spec in specs])
+    margin = np.stack([load_measurements(spec, with_margins, 1).margin for spec in specs])
     median = np.sort(margin.ravel())[margin.size // 2 - 1]
-    assert median < 200  # where the search ends
+    assert median < 200  # the largest distance that is searched
     assert curve.points[0].scores["median_margin"].value == pytest.approx(median)
-    assert measured(specs[0], with_margins, 1).margin.shape == (5, 2)
+    assert load_measurements(specs[0], with_margins, 1).margin.shape == (5, 2)
 
 
 def estimate(value: float) -> Estimate:
@@ -143,20 +135,20 @@ def estimate(value: float) -> Estimate:
 def test_the_threshold_is_where_the_training_error_first_is_within_the_tolerance(tolerance, expected):
     errors = [0.5, 0.1, 0.01, 0.0, 0.02]
     points = [Point(x=i + 1.0, runs=2, scores={"train_error": estimate(e)}) for i, e in enumerate(errors)]
-    assert threshold(points, tolerance) == expected
-    assert threshold(points[:2], 0.0) is None
+    assert interpolation_threshold(points, tolerance) == expected
+    assert interpolation_threshold(points[:2], 0.0) is None
 
 
-def test_a_curve_has_the_values_of_the_places_that_have_the_score():
+def test_a_curve_has_the_values_of_the_points_that_have_the_score():
     scores = [{"train_error": estimate(0.5), "median_margin": estimate(3.0)}, {"train_error": estimate(0.25)}]
-    points = tuple(Point(x=10.0 * (i + 1), runs=2, scores=some) for i, some in enumerate(scores))
+    points = tuple(Point(x=10.0 * (i + 1), runs=2, scores=of_point) for i, of_point in enumerate(scores))
     curve = Curve(name="", noise=None, along="width", points=points, threshold=None)
-    places, found = curve.values("median_margin")
-    assert (places.tolist(), [one.value for one in found]) == ([10.0], [3.0])
+    x, estimates = curve.values("median_margin")
+    assert (x.tolist(), [estimate.value for estimate in estimates]) == ([10.0], [3.0])
     assert curve.values("train_error")[0].tolist() == [10.0, 20.0]
 
 
-def test_nothing_finished_is_said(make, study):
+def test_a_sweep_without_finished_runs_is_refused(make, study):
     with pytest.raises(InputError, match="no run of the sweep is finished"):
         make_curves(make(), study)
 
@@ -170,6 +162,6 @@ def test_nothing_finished_is_said(make, study):
         ({"margin_images": -1}, "margin images are -1"),
     ],
 )
-def test_studies_that_cannot_be_are_refused(study, changes, match):
+def test_invalid_studies_are_refused(study, changes, match):
     with pytest.raises(InputError, match=match):
         Study(**{**vars(study), **changes})

@@ -1,4 +1,4 @@
-"""Devices by name, the precision they are good for, and kernels that are put back."""
+"""Devices by name, their default precision, and settings that are restored."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ from dbviz.training.device import deterministic_algorithms, full_precision
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Makes this machine look as if it had so many CUDA devices."""
+    """Makes this machine look as if it had `count` CUDA devices."""
 
     def has(count: int) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
@@ -22,14 +22,14 @@ def machine(monkeypatch):
     return has
 
 
-def test_auto_is_cuda_exactly_where_there_is_one(machine):
+def test_auto_is_cuda_if_there_is_one(machine):
     machine(0)
     assert choose_device("auto") == choose_device() == torch.device("cpu")
     machine(2)
     assert choose_device("auto") == torch.device("cuda")
 
 
-def test_a_device_is_taken_by_its_name(machine):
+def test_a_device_has_a_name(machine):
     machine(2)
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("cuda") == torch.device("cuda")
@@ -39,13 +39,13 @@ def test_a_device_is_taken_by_its_name(machine):
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:3"])
 def test_absent_cuda_is_named_with_its_remedy(machine, name):
     machine(0)
-    with pytest.raises(InputError, match=rf"device '{name}' asked for, but torch .* finds no CUDA.*--device cpu"):
+    with pytest.raises(InputError, match=rf"device '{name}' requested, but torch .* finds no CUDA.*--device cpu"):
         choose_device(name)
 
 
 def test_a_cuda_device_beyond_the_last_is_refused(machine):
     machine(2)
-    with pytest.raises(InputError, match="'cuda:2' asked for, but there are 2"):
+    with pytest.raises(InputError, match="'cuda:2' requested, but there are 2"):
         choose_device("cuda:2")
 
 
@@ -58,7 +58,7 @@ def test_an_unknown_device_suggests_the_nearest(name, nearest):
     assert nearest is None or f"did you mean '{nearest}" in str(error.value)
 
 
-def test_bf16_is_the_default_only_where_the_device_computes_in_it(monkeypatch):
+def test_bf16_is_the_default_if_the_device_has_instructions_for_it(monkeypatch):
     for able, expected in (({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx2": True}, "fp32")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
         assert default_precision(torch.device("cpu")) == expected
@@ -76,7 +76,7 @@ def settings() -> tuple:
     )
 
 
-def test_deterministic_kernels_hold_within_the_block_and_are_put_back(monkeypatch):
+def test_deterministic_algorithms_are_used_within_the_block_and_are_restored(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     before = settings()
     with deterministic_algorithms():
@@ -95,7 +95,7 @@ def test_a_users_cublas_setting_stays(monkeypatch):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
-def test_fast_kernels_may_be_chosen_by_trial():
+def test_cudnn_may_benchmark_without_determinism():
     before = settings()
     with deterministic_algorithms(False):
         assert settings()[0] is False
@@ -103,7 +103,7 @@ def test_fast_kernels_may_be_chosen_by_trial():
     assert settings() == before
 
 
-def test_kernels_are_put_back_after_an_error_and_when_nested():
+def test_settings_are_restored_after_an_error_and_when_nested():
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         before = settings()
@@ -118,7 +118,7 @@ def test_kernels_are_put_back_after_an_error_and_when_nested():
         torch.use_deterministic_algorithms(False)
 
 
-def test_full_precision_is_asked_for_and_put_back():
+def test_full_precision_is_requested_and_put_back():
     kinds: list[Any] = [getattr(torch.backends.cudnn, "conv"), torch.backends.cuda.matmul]  # noqa: B009
     before = [kind.fp32_precision for kind in kinds]
     with full_precision():

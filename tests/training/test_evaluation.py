@@ -1,4 +1,4 @@
-"""Logits and accuracy of a network worked by hand, and modules left in the mode they were in."""
+"""Logits and accuracy of a network computed by hand; modules keep their modes."""
 
 import pytest
 import torch
@@ -20,16 +20,16 @@ def ruler() -> nn.Module:
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 6, 500])
-def test_logits_are_those_worked_by_hand_in_batches_of_any_size(striped, batch_size, monkeypatch):
+def test_logits_are_as_computed_by_hand_in_batches_of_any_size(striped, batch_size, monkeypatch):
     monkeypatch.setattr(evaluation, "evaluation_batch", lambda _: batch_size)
     expected = torch.tensor([[1.5, i, 2 * i - 3.3] for i in range(6)])
-    found = logits(ruler(), striped, CPU)
-    assert found.shape == (6, 3)
-    assert torch.allclose(found, expected, atol=1e-5)
-    assert not found.requires_grad
+    outputs = logits(ruler(), striped, CPU)
+    assert outputs.shape == (6, 3)
+    assert torch.allclose(outputs, expected, atol=1e-5)
+    assert not outputs.requires_grad
 
 
-def test_accuracy_is_that_worked_by_hand(striped):
+def test_accuracy_is_as_computed_by_hand(striped):
     # largest: 0 0 1 1 2 2; labels: 0 1 2 0 1 2
     assert accuracy(logits(ruler(), striped, CPU), striped) == 2 / 6
     right = torch.eye(3).repeat(2, 1)
@@ -37,12 +37,12 @@ def test_accuracy_is_that_worked_by_hand(striped):
     assert accuracy(-right, striped) == 0
 
 
-def test_bf16_rounds_and_gives_float32(striped):
-    found, exact = logits(ruler(), striped, CPU, precision="bf16"), logits(ruler(), striped, CPU)
-    assert found.dtype == torch.float32
-    assert torch.equal(found, found.bfloat16().float())
-    assert not torch.equal(found, exact)
-    assert torch.allclose(found, exact, rtol=0.02, atol=0.05)
+def test_bf16_rounds_and_returns_float32(striped):
+    outputs, exact = logits(ruler(), striped, CPU, precision="bf16"), logits(ruler(), striped, CPU)
+    assert outputs.dtype == torch.float32
+    assert torch.equal(outputs, outputs.bfloat16().float())
+    assert not torch.equal(outputs, exact)
+    assert torch.allclose(outputs, exact, rtol=0.02, atol=0.05)
 
 
 def test_a_plain_function_is_evaluated_too(striped):
@@ -60,17 +60,17 @@ def modes(net: nn.Module) -> list[bool]:
     return [module.training for module in net.modules()]
 
 
-def test_evaluation_leaves_every_part_in_its_mode_and_learns_nothing(striped):
+def test_evaluation_changes_neither_modes_nor_statistics(striped):
     net = mixed()
     before, state = modes(net), {name: value.clone() for name, value in net.state_dict().items()}
-    found = logits(net, striped, CPU)
+    outputs = logits(net, striped, CPU)
     # norms of mean 0 and variance 1 and no dropout: the images themselves
-    assert torch.allclose(found, striped.normalized([0, 1, 2, 3, 4, 5]).flatten(1), atol=1e-4)
+    assert torch.allclose(outputs, striped.normalized([0, 1, 2, 3, 4, 5]).flatten(1), atol=1e-4)
     assert modes(net) == before == [True, True, True, False, True, True]
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
 
 
-def test_modes_are_put_back_after_an_error():
+def test_modes_are_restored_after_an_error():
     net = mixed()
     before = modes(net)
     seen = []

@@ -1,4 +1,4 @@
-"""A new head on a network that stays as it is: which layer it is, what it is trained on, and runs like any other."""
+"""A new head on a frozen network: which layer it is, its features, and its runs."""
 
 import dataclasses
 from typing import Any
@@ -63,7 +63,7 @@ def test_of_several_linear_layers_the_last_is_the_head():
         nn.Sequential(nn.Flatten(), nn.Linear(3072, 10), nn.ReLU()),
     ],
 )
-def test_a_network_that_ends_in_something_else_has_no_head(model):
+def test_a_network_that_does_not_end_in_a_linear_layer_has_no_head(model):
     with pytest.raises(InputError, match=r"no nn.Linear, so it has no head .* leave --pretrained out"):
         head_of(model, (3, 32, 32))
 
@@ -104,21 +104,21 @@ def state(run: store.Run) -> dict[str, torch.Tensor]:
 
 def test_only_the_head_differs_and_the_run_is_a_whole_network(few, tmp_path):
     run = body(few, tmp_path)
-    one, other = heads(few, tmp_path, run.spec.name)
+    first, second = heads(few, tmp_path, run.spec.name)
     name = head_of(run.model(), few.image_shape)
-    changed = {n for n, tensor in state(one).items() if not torch.equal(tensor, state(other)[n])}
+    changed = {n for n, tensor in state(first).items() if not torch.equal(tensor, state(second)[n])}
     assert changed == {f"{name}.weight", f"{name}.bias"}
-    assert {n for n, tensor in state(run).items() if not torch.equal(tensor, state(one)[n])} == changed
-    assert torch.equal(logits(one.model(), few.test, CPU), one.test_logits())
-    assert [len(found.epochs) for found in (one, other)] == [2, 2]
-    maps = label_maps.sample([one, other], draw_planes(few.test, 2), resolution=4)
+    assert {n for n, tensor in state(run).items() if not torch.equal(tensor, state(first)[n])} == changed
+    assert torch.equal(logits(first.model(), few.test, CPU), first.test_logits())
+    assert [len(head.epochs) for head in (first, second)] == [2, 2]
+    maps = label_maps.sample([first, second], draw_planes(few.test, 2), resolution=4)
     assert maps.labels.shape == (2, 2, 4, 4)
-    assert "-w2-head-n48-" in one.spec.name
+    assert "-w2-head-n48-" in first.spec.name
 
 
-def test_a_head_begins_where_that_of_a_whole_network_does(few, tmp_path):
+def test_a_head_has_the_initial_weights_of_a_whole_network(few, tmp_path):
     run = body(few, tmp_path)
-    (spec,) = (found.spec for found in heads(few, tmp_path, run.spec.name, seeds=[7]))
+    (spec,) = (head_run.spec for head_run in heads(few, tmp_path, run.spec.name, seeds=[7]))
     model, head = backbones.headed(spec, few, tmp_path)
     name = head_of(model, few.image_shape)
     assert torch.equal(head.weight, build("resnet18k", 10, 2, seed=7).get_submodule(name).weight)  # pyright: ignore[reportArgumentType, reportCallIssue]
@@ -137,20 +137,20 @@ def test_features_are_computed_once_for_all_heads(few, tmp_path, monkeypatch):
     assert len(made) == 4
 
 
-def test_a_run_a_file_and_another_head_give_the_same_network(few, tmp_path):
+def test_a_run_and_a_file_define_the_same_network(few, tmp_path):
     run = body(few, tmp_path)
     (named,) = heads(few, tmp_path, run.spec.identity[:10], seeds=[0])
     tensors, name = state(run), head_of(run.model(), few.image_shape)
     tensors |= {f"{name}.weight": torch.zeros(1000, 16), f"{name}.bias": torch.zeros(1000)}
     save_file(tensors, tmp_path / "mine.safetensors")
-    (given,) = heads(few, tmp_path, str(tmp_path / "mine.safetensors"), seeds=[0], width=2)
-    assert given == named
-    assert given.spec.pretrained is not None
-    (kept,) = (tmp_path / "pretrained").iterdir()
-    assert kept.stem == given.spec.pretrained
+    (from_file,) = heads(few, tmp_path, str(tmp_path / "mine.safetensors"), seeds=[0], width=2)
+    assert from_file == named
+    assert from_file.spec.pretrained is not None
+    (stored,) = (tmp_path / "pretrained").iterdir()
+    assert stored.stem == from_file.spec.pretrained
 
 
-def test_an_interrupted_head_goes_on_to_the_same_bytes(few, tmp_path, monkeypatch):
+def test_an_interrupted_head_resumes_to_the_same_bytes(few, tmp_path, monkeypatch):
     run = body(few, tmp_path / "whole")
     weights = str(run.weights)
     options = {"width": 2, "seeds": [3], "epochs": 4, "optimizer": "adam"}
@@ -172,20 +172,20 @@ def test_an_interrupted_head_goes_on_to_the_same_bytes(few, tmp_path, monkeypatc
     assert [epoch.train_loss for epoch in cut.epochs] == [epoch.train_loss for epoch in whole.epochs]
 
 
-def test_a_nudge_is_one_of_the_head(few, tmp_path):
+def test_a_nudge_changes_a_weight_of_the_head(few, tmp_path):
     run = body(few, tmp_path)
-    (spec,) = (found.spec for found in heads(few, tmp_path, run.spec.name, seeds=[0]))
+    (spec,) = (head_run.spec for head_run in heads(few, tmp_path, run.spec.name, seeds=[0]))
     nudged = dataclasses.replace(spec, seeds=dataclasses.replace(spec.seeds, nudge=1))
-    (model, head), (other, _) = (training_run._initial(one, few, tmp_path) for one in (nudged, spec))
+    (model, head), (plain_model, _) = (training_run._initial(head_spec, few, tmp_path) for head_spec in (nudged, spec))
     assert head is not None
-    different = [n for n, p in model.named_parameters() if not torch.equal(p, other.get_parameter(n))]
+    different = [n for n, p in model.named_parameters() if not torch.equal(p, plain_model.get_parameter(n))]
     assert len(different) == 1
     assert different[0].startswith(head_of(model, few.image_shape))
 
 
 def test_the_time_is_estimated_with_the_features_once(few, tmp_path, monkeypatch):
     run = body(few, tmp_path)
-    specs = [found.spec for found in heads(few, tmp_path, run.spec.name)]
+    specs = [head_run.spec for head_run in heads(few, tmp_path, run.spec.name)]
     monkeypatch.setattr(fitting, "seconds_of_features", lambda *_: 100.0)
     first, second = fitting.estimate_seconds(specs, few, CPU).values()
     assert first == pytest.approx(100 + second)
@@ -212,27 +212,27 @@ def averaging() -> nn.Module:
         ("mine.safetensors", averaging, {}, "no nn.Linear"),
     ],
 )
-def test_what_cannot_be_used_is_said_before_anything_is_trained(source, arch, options, match, few, tmp_path):
+def test_invalid_input_is_refused_before_anything_is_trained(source, arch, options, match, few, tmp_path):
     run = body(few, tmp_path)
     save_file({"linear.weight": torch.zeros(10, 32), "linear.bias": torch.zeros(10)}, "mine.safetensors")
-    given = source.format(weights=run.weights, name=run.spec.name)
+    source = source.format(weights=run.weights, name=run.spec.name)
     with pytest.raises(InputError, match=match):
-        heads(few, tmp_path, given, arch, **options)
+        heads(few, tmp_path, source, arch, **options)
     assert len(list(tmp_path.glob("*/metrics.json"))) == 1
 
 
-def test_kept_weights_that_are_gone_are_missed(few, tmp_path):
+def test_absent_pretrained_weights_are_an_error(few, tmp_path):
     run = body(few, tmp_path)
     spec = heads(few, tmp_path, run.spec.name)[0].spec
     with pytest.raises(InputError, match=f"{spec.pretrained}.safetensors does not exist"):
         backbones.headed(spec, few, tmp_path / "elsewhere")
 
 
-def test_a_spec_says_what_its_features_allow():
+def test_pretrained_requires_fixed_features():
     bare = RunSpec(dataset="shapes", arch="vit", recipe=PLAIN)
     assert "pretrained" not in bare.canonical()
-    one, other = (RunSpec(dataset="shapes", arch="vit", recipe=PLAIN, pretrained=name * 64) for name in "ab")
-    assert len({bare.identity, one.identity, other.identity}) == 3
+    first, second = (RunSpec(dataset="shapes", arch="vit", recipe=PLAIN, pretrained=name * 64) for name in "ab")
+    assert len({bare.identity, first.identity, second.identity}) == 3
     with pytest.raises(InputError, match=r"recipe\.augmentation is 'crop-flip': it must be 'none' under pretrained"):
         RunSpec(dataset="shapes", arch="vit", recipe=Recipe(epochs=1, learning_rate=0.1), pretrained="a" * 64)
     solved = Recipe(epochs=1, learning_rate=0.1, augmentation="none", optimizer="least-squares")

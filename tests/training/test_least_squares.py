@@ -1,4 +1,4 @@
-"""The closed form: normal equations below the threshold, interpolation of least norm above it, runs like any other."""
+"""Least squares: normal equations below the threshold, interpolation of least norm above it, and its runs."""
 
 from typing import Any
 
@@ -31,10 +31,10 @@ def test_the_solution_is_that_of_the_pseudoinverse(n, width, lost, seed):
 
 @pytest.mark.parametrize("bad", ["x", "y"])
 def test_one_entry_that_is_not_finite_is_a_divergence(bad):
-    given = {name: torch.eye(2, dtype=torch.float64) for name in "xy"}
-    given[bad][0, 1] = torch.inf
+    arguments = {name: torch.eye(2, dtype=torch.float64) for name in "xy"}
+    arguments[bad][0, 1] = torch.inf
     with pytest.raises(TrainingDiverged, match="not finite"):
-        least_norm_solution(**given)
+        least_norm_solution(**arguments)
 
 
 class Picked(torch.nn.Module):
@@ -55,7 +55,7 @@ class First(torch.nn.Module):
         return x[:, : self.count]
 
 
-def test_the_epoch_holds_what_the_solution_gives_on_every_image(small_images, monkeypatch):
+def test_the_metrics_are_those_of_the_solution_on_every_image(small_images, monkeypatch):
     monkeypatch.setattr("dbviz.training.least_squares.evaluation_batch", lambda _: 4)
     images, model, done = small_images.train.first(9), Picked(3, 10), []  # the last batch is of one image
     (checkpoint,) = least_squares(model, images, CPU, test=lambda _: 0.125, on_batch=done.append)
@@ -77,7 +77,7 @@ def fitted(images, home, **changes):
     return fit("random_features", dataset=images, home=home, preset="quick", device="cpu", progress=False, **options)
 
 
-def test_a_run_is_stored_found_and_loaded_like_any_other(small_images, tmp_path, monkeypatch):
+def test_a_run_is_stored_and_loaded(small_images, tmp_path, monkeypatch):
     runs_ = fitted(small_images, tmp_path, seeds=(0, 1))
     assert len({run.fingerprint for run in runs_}) == 2
     monkeypatch.setattr(training_run, "least_squares", None)
@@ -87,12 +87,12 @@ def test_a_run_is_stored_found_and_loaded_like_any_other(small_images, tmp_path,
         torch.testing.assert_close(model(inputs).float(), runs_[0].test_logits())
 
 
-def test_again_elsewhere_gives_the_same_bytes(small_images, tmp_path):
-    one, other = (fitted(small_images, tmp_path / home)[0] for home in "ab")
-    assert one.weights.read_bytes() == other.weights.read_bytes()
+def test_a_repetition_elsewhere_has_the_same_bytes(small_images, tmp_path):
+    first, second = (fitted(small_images, tmp_path / home)[0] for home in "ab")
+    assert first.weights.read_bytes() == second.weights.read_bytes()
 
 
-def test_enough_features_interpolate_and_the_epoch_says_so(small_images, tmp_path):
+def test_enough_features_interpolate(small_images, tmp_path):
     (few,), (many,) = (fitted(small_images, tmp_path, width=width) for width in (8, 128))
     assert many.epochs[0].train_accuracy == 1
     assert many.epochs[0].train_loss < 1e-12 < few.epochs[0].train_loss
@@ -110,30 +110,30 @@ def test_below_the_threshold_the_normal_equations_hold(small_images, tmp_path):
     torch.testing.assert_close(x.T @ residual, torch.zeros(16, 10, dtype=torch.float64), rtol=0, atol=1e-9)
 
 
-def test_label_noise_changes_the_labels_that_are_fitted_and_is_kept(small_images, tmp_path):
+def test_label_noise_changes_the_labels_that_are_fitted_and_is_stored(small_images, tmp_path):
     (run,) = fitted(small_images, tmp_path, width=128, label_noise=0.25)
-    kept = run.training_labels()
-    assert kept is not None
-    labels, wrong = kept
+    stored = run.training_labels()
+    assert stored is not None
+    labels, wrong = stored
     clean = torch.from_numpy(small_images.train.labels[:64])
     assert torch.equal(wrong, labels != clean)
     assert 0 < int(wrong.sum()) < 32
     with torch.no_grad():
-        said = run.model()(small_images.train.normalized(np.arange(64))).argmax(1)
-    assert torch.equal(said, labels)
+        predictions = run.model()(small_images.train.normalized(np.arange(64))).argmax(1)
+    assert torch.equal(predictions, labels)
     assert fitted(small_images, tmp_path, width=128)[0].training_labels() is None
 
 
-def test_labels_of_a_file_are_kept_with_the_runs(small_images, tmp_path):
+def test_labels_of_a_file_are_stored_with_the_runs(small_images, tmp_path):
     given_labels = (small_images.train.labels + 1) % 10
     np.save(tmp_path / "labels.npy", given_labels)
     (run,) = fitted(small_images, tmp_path, width=128, label_noise=str(tmp_path / "labels.npy"))
     (tmp_path / "labels.npy").unlink()
-    kept = run.training_labels()
-    assert kept is not None
-    assert kept[0].tolist() == given_labels[:64].tolist()
-    assert kept[1].all()
-    assert training_run.training_images(run.spec, small_images, tmp_path).labels.tolist() == kept[0].tolist()
+    stored = run.training_labels()
+    assert stored is not None
+    assert stored[0].tolist() == given_labels[:64].tolist()
+    assert stored[1].all()
+    assert training_run.training_images(run.spec, small_images, tmp_path).labels.tolist() == stored[0].tolist()
     with pytest.raises(InputError, match="does not exist"):
         training_run.training_images(run.spec, small_images, tmp_path / "elsewhere")
 
@@ -151,12 +151,12 @@ SOLVED = Recipe(epochs=1, learning_rate=1.0, optimizer="least-squares", augmenta
 @pytest.mark.parametrize(
     ("field", "value"), [("epochs", 2), ("mode", "mixup"), ("augmentation", "crop-flip"), ("precision", "bf16")]
 )
-def test_a_recipe_of_steps_is_refused(field, value):
+def test_a_recipe_that_takes_steps_is_refused(field, value):
     with pytest.raises(InputError, match=rf"recipe.{field} is {value!r}: it must be .* under least-squares"):
         Recipe(**{**vars(SOLVED), field: value})
 
 
-def test_a_nudge_is_refused_where_no_beginning_matters():
+def test_a_nudge_is_refused_without_initial_weights():
     with pytest.raises(InputError, match=r"seeds\.nudge is 0: it must be None under least-squares"):
         RunSpec(dataset="shapes", arch="random_features", recipe=SOLVED, seeds=Seeds(nudge=0))
 

@@ -1,4 +1,4 @@
-"""Steps worked by hand, and trainings that are equal to the bit: repeated, interrupted, or watched."""
+"""Steps computed by hand, and trainings that are bitwise identical: repeated, interrupted, or watched."""
 
 import math
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def weight(checkpoint: Checkpoint) -> list[float]:
     return checkpoint.tensors["model.1.weight"].flatten().tolist()
 
 
-def test_one_step_is_the_one_worked_by_hand():
+def test_one_step_is_as_computed_by_hand():
     # softmax (.5, .5); gradient (p - one-hot) x^T = ((-.5, -1), (.5, 1))
     (checkpoint,) = train(zeros(), ONE_IMAGE, by_hand(), Seeds())
     assert weight(checkpoint) == pytest.approx([0.05, 0.1, -0.05, -0.1])
@@ -62,7 +62,7 @@ def test_one_step_is_the_one_worked_by_hand():
     assert math.isnan(checkpoint.metrics.test_accuracy)
 
 
-def test_two_steps_with_momentum_and_weight_decay_are_those_worked_by_hand():
+def test_two_steps_with_momentum_and_weight_decay_are_as_computed_by_hand():
     steps = []
     for checkpoint in train(zeros(), ONE_IMAGE, by_hand(epochs=2, momentum=0.5, weight_decay=0.1), Seeds()):
         steps.append((weight(checkpoint), checkpoint.metrics))
@@ -107,10 +107,10 @@ def test_the_rate_follows_the_schedule_over_all_epochs():
     assert rates == pytest.approx([1, 0.1, 0.01, 0.001])
 
 
-def test_the_test_is_noted_after_each_epoch():
+def test_the_test_accuracy_is_recorded_after_each_epoch():
     values = iter([0.25, 0.75])
-    found = train(zeros(), ONE_IMAGE, by_hand(epochs=2), Seeds(), test=lambda _: next(values))
-    assert [checkpoint.metrics.test_accuracy for checkpoint in found] == [0.25, 0.75]
+    checkpoints = train(zeros(), ONE_IMAGE, by_hand(epochs=2), Seeds(), test=lambda _: next(values))
+    assert [checkpoint.metrics.test_accuracy for checkpoint in checkpoints] == [0.25, 0.75]
 
 
 def trained(
@@ -146,9 +146,7 @@ CASES = [(arch, "fp32", {}) for arch in ARCHITECTURES] + [
 
 
 @pytest.mark.parametrize(("arch", "precision", "changes"), CASES)
-def test_a_training_that_continues_a_saved_checkpoint_ends_in_the_same_bits(
-    arch, precision, changes, small_images, tmp_path
-):
+def test_a_resumed_training_is_bitwise_identical(arch, precision, changes, small_images, tmp_path):
     recipe = tiny(arch, precision=precision, **changes)
     whole = ""
     for checkpoint in trained(arch, small_images, recipe):
@@ -165,7 +163,7 @@ def test_a_training_that_continues_a_saved_checkpoint_ends_in_the_same_bits(
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "vit"])
-def test_two_trainings_give_equal_bits_whatever_the_global_generators_hold(arch, small_images):
+def test_trainings_do_not_depend_on_the_global_generators(arch, small_images):
     recipe = tiny(arch, epochs=2)
     torch.manual_seed(1)
     first = last(trained(arch, small_images, recipe))
@@ -204,16 +202,16 @@ def test_dropout_differs_from_epoch_to_epoch():
         def __init__(self) -> None:
             super().__init__()
             self.scale, self.dropout = nn.Parameter(torch.ones(1)), nn.Dropout(0.5)
-            self.kept: list[Tensor] = []
+            self.outputs: list[Tensor] = []
 
         def forward(self, x: Tensor) -> Tensor:
-            self.kept.append(self.dropout(torch.ones(64)))
+            self.outputs.append(self.dropout(torch.ones(64)))
             return x.flatten(1) * self.scale
 
     def masks(seeds: Seeds) -> list[Tensor]:
         model = Remembering()
         list(train(model, ONE_IMAGE, by_hand(epochs=2), seeds))
-        return model.kept
+        return model.outputs
 
     first, second = masks(Seeds(augment=3))
     assert not torch.equal(first, second)
@@ -231,7 +229,7 @@ def test_the_global_generators_are_untouched(small_images):
     assert np.random.get_state()[1].tolist() == numpys  # noqa: NPY002  # pyright: ignore
 
 
-def test_only_repeatable_kernels_are_used_within_an_epoch_and_any_outside():
+def test_deterministic_algorithms_are_used_within_an_epoch_only():
     seen: list[bool] = []
 
     class Asking(nn.Linear):
@@ -248,11 +246,11 @@ def test_only_repeatable_kernels_are_used_within_an_epoch_and_any_outside():
 
 def test_with_another_init_seed_the_weights_differ_and_the_batches_do_not(small_images):
     recipe = tiny("resnet18")
-    one, other = Seeds(init=1), Seeds(init=2)
-    assert digest(build("resnet18", 10, 1, one.init).state_dict()) != digest(
-        build("resnet18", 10, 1, other.init).state_dict()
+    first, second = Seeds(init=1), Seeds(init=2)
+    assert digest(build("resnet18", 10, 1, first.init).state_dict()) != digest(
+        build("resnet18", 10, 1, second.init).state_dict()
     )
-    batches = [DeviceBatches.of(small_images.train, recipe, seeds, CPU) for seeds in (one, other)]
+    batches = [DeviceBatches.of(small_images.train, recipe, seeds, CPU) for seeds in (first, second)]
     for epoch in (0, 1):
         for (x, y), (other_x, other_y) in zip(*(b.epoch(epoch) for b in batches), strict=True):
             assert torch.equal(x, other_x)

@@ -1,4 +1,4 @@
-"""SAM, mixup, CutMix, adversarial training and distillation: each computes what its paper says."""
+"""SAM, mixup, CutMix, adversarial training and distillation compute what their papers define."""
 
 import copy
 import math
@@ -23,7 +23,7 @@ from dbviz.training.optimizers import make_optimizer, sam_ascent
 
 
 class Quadratic(nn.Module):
-    """Half of (w1^2 + 9 w2^2), whatever it is shown; its gradient is (w1, 9 w2)."""
+    """Half of (w1^2 + 9 w2^2), for any images; its gradient is (w1, 9 w2)."""
 
     def __init__(self, w1: float, w2: float) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Quadratic(nn.Module):
         return 0.5 * (self.w**2 * torch.tensor([1.0, 9.0])).sum().view(1, 1)
 
 
-def test_a_sam_step_on_a_quadratic_is_the_one_worked_by_hand():
+def test_a_sam_step_on_a_quadratic_is_as_computed_by_hand():
     # w = (3, 4/9): g = (3, 4), |g| = 5; at w + .5 g / 5 = (3.3, 4/9 + .4) the gradient is (3.3, 4 + 3.6)
     model = Quadratic(3.0, 4 / 9)
     recipe = Recipe(
@@ -51,7 +51,7 @@ def test_a_sam_step_on_a_quadratic_is_the_one_worked_by_hand():
     assert model.w.tolist() == pytest.approx([3 - 0.33, 4 / 9 - 0.76])
 
 
-def test_ascended_moves_by_the_radius_and_puts_weights_and_statistics_back_exactly():
+def test_the_ascent_has_the_length_of_the_radius_and_restores_weights_and_statistics_exactly():
     model = build("resnet18", width=2)
     F.cross_entropy(model(torch.randn(4, 3, 32, 32)), torch.arange(4)).backward()
     before = copy.deepcopy(model.state_dict())
@@ -64,7 +64,7 @@ def test_ascended_moves_by_the_radius_and_puts_weights_and_statistics_back_exact
     assert model.state_dict()["1.num_batches_tracked"] == before["1.num_batches_tracked"] + 1
 
 
-def test_a_gradient_of_zero_moves_nothing():
+def test_a_gradient_of_zero_changes_nothing():
     model = Quadratic(0.0, 0.0)
     model(torch.zeros(1)).sum().backward()
     with sam_ascent(model, 0.5):
@@ -72,7 +72,7 @@ def test_a_gradient_of_zero_moves_nothing():
 
 
 class Fixed(np.random.Generator):
-    """A generator that gives these numbers."""
+    """A generator that returns these numbers."""
 
     def __init__(self, share: float, order: list[int], centre: tuple[int, ...] = ()) -> None:
         super().__init__(np.random.PCG64(0))
@@ -109,15 +109,15 @@ def test_mixup_equals_torchvisions_for_its_draws():
         (0.0, (4, 4), (0, 8, 0, 8)),
     ],
 )
-def test_cutmix_pastes_the_box_worked_by_hand_and_mixes_labels_by_its_area(share, centre, box):
+def test_cutmix_pastes_the_box_computed_by_hand_and_mixes_labels_by_its_area(share, centre, box):
     images, labels = torch.rand(2, 3, 8, 8), torch.tensor([0, 1])
     mixed, targets = cutmix(images, labels, 2, Fixed(share, [1, 0], centre))
     top, bottom, left, right = box
     inside = torch.zeros(8, 8, dtype=torch.bool)
     inside[top:bottom, left:right] = True
     assert torch.equal(mixed, torch.where(inside, images[[1, 0]], images))
-    kept = 1 - inside.float().mean().item()
-    assert torch.allclose(targets, torch.tensor([[kept, 1 - kept], [1 - kept, kept]]))
+    remaining = 1 - inside.float().mean().item()
+    assert torch.allclose(targets, torch.tensor([[remaining, 1 - remaining], [1 - remaining, remaining]]))
 
 
 def linear_attack(**changes) -> tuple[nn.Module, Attack]:
@@ -138,7 +138,7 @@ def test_an_attack_on_a_linear_model_ends_at_the_corner_of_the_box():
     assert not moved.requires_grad
 
 
-def test_an_attack_keeps_pixels_in_their_range_and_leaves_no_gradient():
+def test_attacked_pixels_are_in_range_and_no_gradient_remains():
     model, attack = linear_attack()
     white = torch.full((1, 3, 4, 4), 0.5) / torch.tensor([0.25, 0.5, 1.0]).view(1, 3, 1, 1)
     moved = attack(model, white, torch.tensor([0]), np.random.default_rng(0))
@@ -155,7 +155,7 @@ def test_the_soft_loss_is_zero_for_the_teachers_own_logits_and_known_for_others(
 
 
 @pytest.mark.parametrize("mode", ["mixup", "cutmix", "adversarial", "distil-soft", "distil-hard"])
-def test_every_mode_trains_repeatably_and_unlike_plain(mode, small_images):
+def test_every_mode_is_deterministic_and_differs_from_plain(mode, small_images):
     images = small_images.train
     teacher = build("fcnet", width=16, seed=9).eval() if mode.startswith("distil") else None
 
@@ -169,7 +169,7 @@ def test_every_mode_trains_repeatably_and_unlike_plain(mode, small_images):
     assert weights(mode, teacher) == weights(mode, teacher) != weights("plain", None)
 
 
-def test_a_teacher_goes_with_distillation_alone(small_images):
+def test_only_distillation_has_a_teacher(small_images):
     with pytest.raises(InputError, match="needs a teacher"):
         make_objective(Recipe(epochs=1, learning_rate=0.1, mode="distil-soft"), small_images.train)
     with pytest.raises(InputError, match="learns from no teacher"):

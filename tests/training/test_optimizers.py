@@ -1,5 +1,6 @@
-"""Learning rates worked by hand and against torch's own schedule; what the optimizers are given."""
+"""Learning rates computed by hand and against torch's own schedule; the options of the optimizers."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -26,26 +27,26 @@ def test_steps_divide_by_ten_at_37_62_and_87_percent(total):
     assert [rates[0], *(rates[step] for step in drops)] == pytest.approx([2, 0.2, 0.02, 0.002])
 
 
-def test_steps_of_a_short_training_fall_behind_the_milestone():
+def test_steps_of_a_short_training_fall_after_the_milestone():
     # step 3 of 8 is at 37.5 %, step 5 at 62.5 %, step 7 at 87.5 %
     rates = [learning_rate(recipe(schedule="steps"), step, 8) for step in range(8)]
     assert rates == pytest.approx([2, 2, 2, 0.2, 0.2, 0.02, 0.02, 0.002])
 
 
-def test_one_cycle_has_the_values_worked_by_hand():
-    # rises by (1 - .04) / 2 of the peak in half of the rise; half-way down the cosine it stands at a half
-    found = [learning_rate(recipe(schedule="one-cycle"), step, 8) for step in (0, 1, 2, 5)]
-    assert found == pytest.approx([2 / 25, 2 * 0.52, 2.0, 1.0])
+def test_one_cycle_has_the_values_computed_by_hand():
+    # rises by (1 - .04) / 2 of the peak in half of the rise; half-way down the cosine it is a half
+    rates = [learning_rate(recipe(schedule="one-cycle"), step, 8) for step in (0, 1, 2, 5)]
+    assert rates == pytest.approx([2 / 25, 2 * 0.52, 2.0, 1.0])
 
 
-def test_one_cycle_starts_at_a_twenty_fifth_peaks_at_a_quarter_and_ends_near_0():
+def test_one_cycle_starts_at_a_twenty_fifth_peaks_at_a_quarter_and_ends_near_zero():
     rates = [learning_rate(recipe(schedule="one-cycle"), step, 1000) for step in range(1000)]
     assert rates[0] == pytest.approx(2 / 25)
     assert rates.index(max(rates)) == 250
     assert max(rates) == 2.0
     assert 0 < rates[-1] < 2e-5
-    assert all(one < other for one, other in itertools.pairwise(rates[:251]))
-    assert all(one > other for one, other in itertools.pairwise(rates[250:]))
+    assert all(first < second for first, second in itertools.pairwise(rates[:251]))
+    assert all(first > second for first, second in itertools.pairwise(rates[250:]))
 
 
 def torch_one_cycle(total: int, **options) -> list[float]:
@@ -110,3 +111,26 @@ def test_adam_decouples_its_decay():
     # without a gradient only the decay acts: w (1 - lr * decay), while an L2 penalty would give a step of lr
     for p, was in zip(net.parameters(), before, strict=True):
         assert torch.allclose(p, was * (1 - 0.1 * 0.5))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_steps_are_bitwise_those_of_torchs_optimizers(name):
+    settings = {"lr": 0.1, "weight_decay": 0.05, "fused": True}
+    torch.manual_seed(0)
+    ours, torchs = nn.Linear(7, 5), nn.Linear(7, 5)
+    torchs.load_state_dict(ours.state_dict())
+    optimizer = make_optimizer(ours, dataclasses.replace(recipe(optimizer=name), weight_decay=0.05, learning_rate=0.1))
+    reference: torch.optim.Optimizer = (
+        torch.optim.SGD(torchs.parameters(), momentum=0.9, **settings)
+        if name == "sgd"
+        else torch.optim.AdamW(torchs.parameters(), **settings)
+    )
+    assert isinstance(optimizer, type(reference))
+    for _ in range(5):
+        x = torch.randn(3, 7)
+        for model, stepping in ((ours, optimizer), (torchs, reference)):
+            stepping.zero_grad(set_to_none=True)
+            model(x).square().sum().backward()
+            stepping.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), torchs.parameters(), strict=True))
+    assert ours.weight.requires_grad

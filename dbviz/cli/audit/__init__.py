@@ -14,20 +14,20 @@ from dbviz.cli.console import run_command
 
 __all__ = ["main"]
 
-_AUDITS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
+_AUDITS: dict[str, tuple[type[Any], Callable[[Any], int | None]]] = {
     "determinism": (DeterminismOptions, audit_determinism),
     "init": (InitOptions, audit_init),
     "sources": (SourcesOptions, audit_sources),
 }
-"""Every audit by name: its options and what does it."""
+"""Every audit by name: its options, and the function that does it and returns an exit status or None."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; its exit status."""
-    named: list[Any] = [Annotated[made, tyro.conf.subcommand(name)] for name, (made, _) in _AUDITS.items()]
-    return run_command("python -m dbviz.audit", reduce(or_, named), _audit, argv)
+    """Runs the command; returns its exit status."""
+    subcommands: list[Any] = [Annotated[kind, tyro.conf.subcommand(name)] for name, (kind, _) in _AUDITS.items()]
+    return run_command("python -m dbviz.audit", reduce(or_, subcommands), _audit, argv)
 
 
-def _audit(options: Any) -> None:
-    (audit,) = (audit for made, audit in _AUDITS.values() if made is type(options))
-    audit(options)
+def _audit(options: Any) -> int | None:
+    (audit,) = (audit for kind, audit in _AUDITS.values() if kind is type(options))
+    return audit(options)

@@ -1,41 +1,33 @@
 """What `python -m dbviz.audit determinism` does: is a training the same twice, and what changes it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import tyro
-
-from dbviz.cli.options import TrainingOptions
+from dbviz.cli.options import DataOptions, MachineOptions, NetworkOptions, RecipeOptions, StreamOptions
 from dbviz.core.errors import InputError
 from dbviz.core.paths import file_name, output_directory
 from dbviz.core.terminal import duration, print_table, say, say_written
 from dbviz.spec import Setting
 
 if TYPE_CHECKING:
-    from dbviz.audits import DeterminismAudit, Settings, Varied
+    from dbviz.audits import DeterminismAudit, Settings
     from dbviz.audits.training_setup import TrainingSetup
-    from dbviz.cli.job import Wanted
+    from dbviz.cli.job import Job
     from dbviz.spec import RunSpec
 
 __all__ = ["DeterminismOptions", "audit_determinism"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeterminismOptions(TrainingOptions):
-    """Trains each network twice for a few steps, compares every bit, and then changes one setting at a time.
+class RepetitionOptions:
+    """What is repeated, under which settings, and what is then varied."""
 
-    Named are the first step, tensor and operation that differ, operations that torch calls nondeterministic, a module
-    that is random in evaluation mode, and what is wrong with how batches are loaded.
-    """
-
-    seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N")] = ("0",)
-    """The seed of the training that is repeated."""
     steps: int = 5
     """Training steps."""
     images: int = 256
-    """Test images that the networks are then asked about."""
+    """Test images that the networks then classify."""
     vary: tuple[Setting, ...] = ()
     """Settings that are changed, one at a time. Default: all that this machine has."""
     precision: Literal["fp32", "bf16"] | None = None
@@ -48,67 +40,90 @@ class DeterminismOptions(TrainingOptions):
     """Repeat a training that lets cuDNN choose its fastest algorithms."""
     compile: bool = False
     """Repeat a training of the compiled network. Then no operation can be named."""
-    out: Path = Path("audits")
-    """Where what was found is written as JSON."""
+
+    def check(self) -> None:
+        """Raises InputError for what cannot work."""
+        if self.steps < 1 or self.images < 1:
+            raise InputError(f"--steps {self.steps} --images {self.images}: an audit needs at least one of each")
 
 
-def audit_determinism(options: DeterminismOptions) -> None:
-    """Trains twice, compares, and prints and writes what was found."""
-    if len(options.run_seeds()) != 1:
-        raise InputError(f"{len(options.run_seeds())} seeds given: an audit repeats one training (--seeds)")
-    if options.steps < 1 or options.images < 1:
-        raise InputError(
-            f"{options.steps} steps and {options.images} images asked for: an audit needs at least one of each"
-        )
+@dataclass(frozen=True, kw_only=True)
+class DeterminismOptions:
+    """Trains each network twice for a few steps, compares every bit, and then changes one setting at a time.
+
+    Reports the first step, tensor and operation that differ, operations that torch documents as nondeterministic, a
+    module that is random in evaluation mode, and faults in how batches are loaded. The exit status is 1 if two
+    trainings differ, or a network is random in evaluation mode.
+    """
+
+    networks: NetworkOptions = NetworkOptions(seeds=("0",))
+    repetition: RepetitionOptions = RepetitionOptions()
+    data: DataOptions = DataOptions()
+    recipe: RecipeOptions = RecipeOptions()
+    streams: StreamOptions = StreamOptions()
+    machine: MachineOptions = MachineOptions()
+    out: Path = Path("results/audit")
+    """Where the results are written as JSON."""
+
+    def check(self) -> None:
+        """Raises InputError for what cannot work."""
+        if (count := len(self.networks.run_seeds(self.streams))) != 1:
+            raise InputError(f"{count} seeds given: an audit repeats one training (--seeds)")
+
+
+def audit_determinism(options: DeterminismOptions) -> int:
+    """Trains twice, compares, prints and writes the result; 1 if a training is not the same twice, else 0."""
     out = output_directory(options.out)
 
-    from dbviz.cli.job import wanted
-    from dbviz.spec.names import network_names
+    from dbviz.cli.job import make_job
+    from dbviz.spec import network_names
 
-    asked = wanted(options)
-    paths = [
-        _audited(options, asked, spec, name, out)
-        for spec, name in zip(asked.specs, network_names(asked.specs), strict=True)
+    job = make_job(options)
+    audited = [
+        _audit(options.repetition, job, spec, name, out)
+        for spec, name in zip(job.specs, network_names(job.specs), strict=True)
     ]
-    say_written(paths)
+    say_written([path for path, _ in audited])
+    return 0 if all(repeats for _, repeats in audited) else 1
 
 
-def _audited(options: DeterminismOptions, asked: "Wanted", spec: "RunSpec", name: str, out: Path) -> Path:
-    from dbviz.audits.determinism import audit_determinism as audited
+def _audit(options: RepetitionOptions, job: "Job", spec: "RunSpec", name: str, out: Path) -> tuple[Path, bool]:
+    """The file of one network's audit, and whether its training is the same twice."""
+    from dbviz.audits.determinism import audit_determinism as audit_setup
     from dbviz.audits.determinism import estimate_seconds
     from dbviz.audits.settings import check_settings
     from dbviz.core.progress import progress_bar
     from dbviz.core.results import write_result
+    from dbviz.reports.determinism import determinism_fields
 
-    subject, settings, vary = _subject(options, asked, spec), _settings(options, spec), options.vary or None
-    check_settings(settings, asked.device, also=options.vary)
-    _announce(subject, settings, asked, spec, estimate_seconds(subject, settings, vary))
+    setup, settings, vary = _setup(options, job, spec), _settings(options, spec), options.vary or None
+    check_settings(settings, job.device, also=options.vary)
+    _announce(setup, settings, job, spec, estimate_seconds(setup, settings, vary))
     with progress_bar(2.0 + len(vary or get_args(Setting))) as advance:
-        found = audited(
-            subject,
+        audit = audit_setup(
+            setup,
             settings,
             vary=vary,
-            make_loader=_make_loader(subject, asked, spec),
-            advance=lambda doing: advance(1.0, doing),
+            make_loader=_make_loader(setup, job, spec),
+            advance=lambda at_work: advance(1.0, at_work),
         )
-    _print_determinism(found, name, subject)
-    numbers = {"network": name, "spec": spec.to_dict(), "repeats": found.repeats, **asdict(found)}
-    path = out / f"{file_name(['determinism', asked.images.name, name, asked.device.type])}.json"
-    return write_result(path, numbers, device=asked.device)
+    _print(audit, name, setup)
+    numbers = {"network": name, "spec": spec.to_dict(), **determinism_fields(audit)}
+    path = out / f"{file_name(['determinism', job.images.name, name, job.device.type])}.json"
+    return write_result(path, numbers, device=job.device), audit.repeats
 
 
-def _subject(options: DeterminismOptions, asked: "Wanted", spec: "RunSpec") -> "TrainingSetup":
+def _setup(options: RepetitionOptions, job: "Job", spec: "RunSpec") -> "TrainingSetup":
     from dbviz.audits.training_setup import training_setup_of
     from dbviz.runs import store
 
-    home = store.home_directory(options.home)
-    teacher = store.find_by_identity(spec.teacher, home).model(asked.device) if spec.teacher else None
+    teacher = store.find_by_identity(spec.teacher, job.home).model(job.device) if spec.teacher else None
     return training_setup_of(
-        spec, asked.images, asked.device, steps=options.steps, shown=options.images, teacher=teacher
+        spec, job.images, job.device, steps=options.steps, test_images=options.images, teacher=teacher
     )
 
 
-def _settings(options: DeterminismOptions, spec: "RunSpec") -> "Settings":
+def _settings(options: RepetitionOptions, spec: "RunSpec") -> "Settings":
     from dbviz.audits import Settings
 
     return Settings(
@@ -121,23 +136,21 @@ def _settings(options: DeterminismOptions, spec: "RunSpec") -> "Settings":
     )
 
 
-def _make_loader(subject: "TrainingSetup", asked: "Wanted", spec: "RunSpec") -> Callable[[int], Any]:
+def _make_loader(setup: "TrainingSetup", job: "Job", spec: "RunSpec") -> Callable[[int], Any]:
     """The same images cropped and mirrored by torchvision's transforms in a DataLoader."""
     from dbviz.benchmarks.baseline import AugmentedImages
     from dbviz.data import LoaderBatches
 
     size = spec.recipe.batch_size
-    dataset = AugmentedImages(asked.images.train.first(min(len(asked.images.train), subject.steps * size)))
-    return lambda workers: LoaderBatches(
-        dataset, batch_size=size, seeds=spec.seeds, device=asked.device, workers=workers
-    )
+    dataset = AugmentedImages(job.images.train.first(min(len(job.images.train), setup.steps * size)))
+    return lambda workers: LoaderBatches(dataset, batch_size=size, seeds=spec.seeds, device=job.device, workers=workers)
 
 
-def _announce(subject: "TrainingSetup", settings: "Settings", asked: "Wanted", spec: "RunSpec", seconds: float) -> None:
+def _announce(setup: "TrainingSetup", settings: "Settings", job: "Job", spec: "RunSpec", seconds: float) -> None:
     width = f" of width {spec.width}" if spec.width is not None else ""
     say(
-        f"{asked.images.name}: determinism of {spec.arch}{width}: {subject.steps} steps of {spec.recipe.batch_size} "
-        f"images twice, {_described(settings, asked.device)}, then with one setting changed at a time: "
+        f"{job.images.name}: determinism of {spec.arch}{width}: {setup.steps} steps of {spec.recipe.batch_size} "
+        f"images twice, {_described(settings, job.device)}, then with one setting changed at a time: "
         f"about {duration(seconds)}."
     )
 
@@ -154,52 +167,14 @@ def _described(settings: "Settings", device: Any) -> str:
     return f"{', '.join(on)}, on {device}"
 
 
-def _print_determinism(found: "DeterminismAudit", name: str, subject: "TrainingSetup") -> None:
-    columns = ["changed", "from", "to", "same bits", "weights", "relative", "logits", "relative", "labels changed"]
+def _print(audit: "DeterminismAudit", name: str, setup: "TrainingSetup") -> None:
+    from dbviz.reports.determinism import conclusions, determinism_rows, operation_rows
+
     title = (
-        f"{name}: largest differences after {found.steps} steps, relative to the largest value of the tensor, and "
-        f"share of {len(subject.images)} labels changed"
+        f"{name}: largest differences after {audit.steps} steps, relative to the largest value of the tensor, and "
+        f"share of {len(setup.images)} labels changed"
     )
-    print_table(title, columns, [_row(each) for each in found.varied])
-    if found.nondeterministic:
-        rows = [
-            [
-                used.operation,
-                used.documented.when if used.documented else "here, as torch warned",
-                {"deterministic": "become deterministic", "error": "fail"}[used.documented.then]
-                if used.documented
-                else "fail",
-                _some(used.where),
-            ]
-            for used in found.nondeterministic
-        ]
-        columns = ["operation", "nondeterministic", "deterministic algorithms make it", "used in"]
-        print_table(f"{name}: operations that torch calls nondeterministic", columns, rows)
-    if found.first is None:
-        said = "every batch, loss, gradient, weight and buffer of two trainings is equal to the bit"
-    else:
-        said = f"two trainings differ: {found.first}"
-    say(f"{name}: {said}.")
-    if found.random_in_evaluation is not None:
-        say(
-            f"{name}: random in evaluation mode: the same images give other outputs in {found.random_in_evaluation}; "
-            "such a network has no labels to compare."
-        )
-    if found.loader is not None:
-        one, other = found.loader.workers
-        faults = [str(fault) for fault in found.loader.faults] or ["the same batches every time"]
-        say("\n".join(f"{name}: images loaded by {one} and by {other} workers: {fault}." for fault in faults))
-
-
-def _row(one: "Varied") -> list[str]:
-    begun = [one.setting, one.before, one.after]
-    if one.lacks is not None:
-        return [*begun, one.lacks, "", "", "", "", ""]
-    numbers = [one.weights, one.weights_relative, one.logits, one.logits_relative]
-    shown = ["0" if not number else f"{number:.1e}" for number in numbers]
-    return [*begun, "yes" if one.same_bits else "no", *shown, f"{one.labels_changed or 0:.1%}"]
-
-
-def _some(places: Sequence[str], at_most: int = 1) -> str:
-    more = f" and {len(places) - at_most} more" if len(places) > at_most else ""
-    return f"{'; '.join(places[:at_most])}{more}"
+    print_table(title, *determinism_rows(audit))
+    if audit.nondeterministic:
+        print_table(f"{name}: operations that torch documents as nondeterministic", *operation_rows(audit))
+    say("\n".join(f"{name}: {conclusion}" for conclusion in conclusions(audit)))

@@ -9,7 +9,7 @@ import tyro
 
 from dbviz.core.errors import InputError
 from dbviz.core.paths import file_name, output_directory
-from dbviz.core.terminal import print_table, say
+from dbviz.core.terminal import print_table, say, say_written
 
 if TYPE_CHECKING:
     from dbviz.audits import InitAudit
@@ -32,12 +32,12 @@ class InitOptions:
     """How many classes the networks tell apart."""
     home: Path | None = None
     """Where runs are kept. Default: $DBVIZ_HOME, else ./runs."""
-    out: Path = Path("audits")
-    """Where what was found is written as JSON."""
+    out: Path = Path("results/audit")
+    """Where the results are written as JSON."""
 
 
 def audit_init(options: InitOptions) -> None:
-    """Compares, or prints a fingerprint, and writes what was found."""
+    """Compares initial weights, or prints a fingerprint, and writes the result."""
     if not 1 <= len(options.names) <= 2:
         raise InputError(f"{len(options.names)} names given: give one to see its fingerprint, or two to compare them")
     if options.seed < 0 or options.classes < 1:
@@ -48,7 +48,7 @@ def audit_init(options: InitOptions) -> None:
 
     numbers = _compared_definitions(options) if len(options.names) == 2 else _fingerprint(options)
     path = write_result(out / f"{file_name(['init', *options.names])}.json", {"seed": options.seed, **numbers})
-    say(f"Written:\n  {path}")
+    say_written([path])
 
 
 def _fingerprint(options: InitOptions) -> dict[str, Any]:
@@ -62,11 +62,11 @@ def _fingerprint(options: InitOptions) -> dict[str, Any]:
         if _is_run(name, home):
             return _fingerprint_of_run(store.find_by_name(name, home))
     module = build(name, options.classes, _width(options, name), options.seed)
-    found = initial_fingerprint(module)
+    fingerprint = initial_fingerprint(module)
     count = sum(parameter.numel() for parameter in module.parameters())
     say(f"{name}, {count:,} parameters, drawn by name under seed {options.seed}: its initial weights have digest")
-    say(found)
-    return {"network": name, "width": options.width, "parameters": count, "initial_fingerprint": found}
+    say(fingerprint)
+    return {"network": name, "width": options.width, "parameters": count, "initial_fingerprint": fingerprint}
 
 
 def _fingerprint_of_run(run: "Run") -> dict[str, Any]:
@@ -78,12 +78,12 @@ def _fingerprint_of_run(run: "Run") -> dict[str, Any]:
     module = build(spec.arch, run.class_count, spec.width, spec.seeds.init, image_shape=run.image_shape)
     if spec.seeds.nudge is not None:
         nudge(module, spec.seeds.nudge)
-    now, kept = initial_fingerprint(module), run.initial_fingerprint
-    say(f"{run.directory.name}: before its first step its weights had digest")
-    say(kept or "none that was kept: an earlier dbviz trained this run")
-    said = "the same" if now == kept else f"digest {now}" if kept is None else f"OTHER weights, digest {now}"
-    say(f"Drawn again here and now they are {said}.")
-    return {"run": run.directory.name, "initial_fingerprint": kept, "drawn_again": now}
+    now, stored = initial_fingerprint(module), run.initial_fingerprint
+    say(f"{run.directory.name}: before its first step its weights had the digest")
+    say(stored or "(not stored: an earlier dbviz trained this run)")
+    result = "the same" if now == stored else f"of digest {now}" if stored is None else f"DIFFERENT, of digest {now}"
+    say(f"Drawn again on this machine they are {result}.")
+    return {"run": run.directory.name, "initial_fingerprint": stored, "drawn_again": now}
 
 
 def _compared_definitions(options: InitOptions) -> dict[str, Any]:
@@ -96,19 +96,19 @@ def _compared_definitions(options: InitOptions) -> dict[str, Any]:
     def make(name: str) -> Callable[[], Any]:
         return lambda: construct_unseeded(name, options.classes, _width(options, name), (3, 32, 32))
 
-    found = audit_initialisation(make(one), make(other), seed=options.seed, labels=(one, other))
-    _print_init(found, one, other)
-    return {"networks": [one, other], "width": options.width, **asdict(found)}
+    audit = audit_initialisation(make(one), make(other), seed=options.seed, labels=(one, other))
+    _print(audit, one, other)
+    return {"networks": [one, other], "width": options.width, **asdict(audit)}
 
 
-def _print_init(found: "InitAudit", one: str, other: str) -> None:
+def _print(audit: "InitAudit", one: str, other: str) -> None:
     rows = [
         [mine.name, *(_shape(shape) for shape in mine.shapes), mine.state, by_name.state]
-        for mine, by_name in zip(found.sequential.parameters, found.by_name.parameters, strict=True)
+        for mine, by_name in zip(audit.sequential.parameters, audit.by_name.parameters, strict=True)
     ]
     print_table("Parameters, matched by name", ["", one, other, "drawn in sequence", "drawn by name"], rows)
-    for said, way in (("Drawn in sequence", found.sequential), ("Drawn by name", found.by_name)):
-        say(f"{said}: {way.equal} of {way.in_both} parameters of one name and shape begin with equal values.")
+    for how, way in (("Drawn in sequence", audit.sequential), ("Drawn by name", audit.by_name)):
+        say(f"{how}: {way.equal} of {way.in_both} parameters of one name and shape begin with equal values.")
         if way.first_unequal is not None:
             say(f"  The first that differs is {way.first_unequal}: {way.cause}.")
         for name, fingerprint in zip((one, other), way.fingerprints, strict=True):

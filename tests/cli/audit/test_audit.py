@@ -70,7 +70,7 @@ def said(capsys) -> list[str]:
 
 
 def stored(name: str) -> dict:
-    return json.loads(Path("audits", f"{name}.json").read_text())
+    return json.loads(Path("results/audit", f"{name}.json").read_text())
 
 
 def one_line(capsys, status: int) -> str:
@@ -89,8 +89,8 @@ def test_a_training_is_audited_printed_and_stored(capsys):
     lines = said(capsys)
     assert lines[0].startswith("shapes: determinism of fcnet of width 16: 2 steps of 8 images twice, deterministic")
     assert lines[0].endswith(" s.")
-    assert "fcnet: every batch, loss, gradient, weight and buffer of two trainings is equal to the bit." in lines
-    assert lines[-2:] == ["Written:", "  audits/determinism-shapes-fcnet-cpu.json"]
+    assert "fcnet: every batch, loss, gradient, weight and buffer of two trainings is bitwise identical." in lines
+    assert lines[-2:] == ["Written:", "  results/audit/determinism-shapes-fcnet-cpu.json"]
     found = stored("determinism-shapes-fcnet-cpu")
     assert found["repeats"] is True
     assert found["first"] is None
@@ -119,7 +119,7 @@ def test_what_this_machine_lacks_stands_in_the_table(capsys, monkeypatch):
 
 
 def test_a_users_network_that_is_random_in_evaluation_is_named(own, capsys):
-    assert main(["determinism", "--arch", f"{own}:Dropping", *TINY, "--vary", "deterministic"]) == 0
+    assert main(["determinism", "--arch", f"{own}:Dropping", *TINY, "--vary", "deterministic"]) == 1
     lines = said(capsys)
     (line,) = (line for line in lines if "random in evaluation" in line)
     assert "the same images give other outputs in Dropping itself" in line
@@ -129,15 +129,15 @@ def test_a_users_network_that_is_random_in_evaluation_is_named(own, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--steps 0", "0 steps and 8 images asked for: an audit needs at least one of each"),
-        ("--images 0", "2 steps and 0 images asked for"),
-        ("--images 65", "65 images asked for, but shapes test has 64"),
+        ("--steps 0", "--steps 0 --images 8: an audit needs at least one of each"),
+        ("--images 0", "--steps 2 --images 0: an audit needs"),
+        ("--images 65", "65 images requested, but shapes test has 64"),
         ("--seeds 0 1", "2 seeds given: an audit repeats one training (--seeds)"),
         ("--tf32", "TF32 needs CUDA, and the device is cpu: leave tf32 out"),
         ("--cudnn-benchmark", "cuDNN benchmark needs CUDA, and the device is cpu: leave cudnn-benchmark out"),
         ("--vary tf32", "TF32 needs CUDA, and the device is cpu: leave tf32 out"),
         ("--threads 0", "threads is 0: it must be at least 1"),
-        ("--threads 100000", "100000 threads asked for, but there are"),
+        ("--threads 100000", "100000 threads requested, but there are"),
         ("--arch nowhere:Net", "'nowhere:Net' cannot be imported"),
         ("--arch OWN:Needy", "needs the argument 'depth'"),
         ("--arch random_features", "takes no steps: audit one that is trained"),
@@ -167,7 +167,7 @@ def test_two_definitions_are_compared_and_the_layer_between_them_is_named(own, c
         "before head.weight." in lines
     )
     assert "Drawn by name: 4 of 4 parameters of one name and shape begin with equal values." in lines
-    (path,) = Path("audits").glob("init-*.json")
+    (path,) = Path("results/audit").glob("init-*.json")
     found = json.loads(path.read_text())
     assert found["sequential"]["first_unequal"] == "head.weight"
     assert found["by_name"]["cause"] is None
@@ -189,23 +189,23 @@ def test_a_stored_run_shows_the_fingerprint_it_kept(small_images, tmp_path, caps
         assert main(["init", name]) == 0
         lines = said(capsys)
         assert lines[:3] == [
-            f"{run.directory.name}: before its first step its weights had digest",
+            f"{run.directory.name}: before its first step its weights had the digest",
             run.initial_fingerprint,
-            "Drawn again here and now they are the same.",
+            "Drawn again on this machine they are the same.",
         ]
 
     metrics = run.directory / "metrics.json"
     kept = json.loads(metrics.read_text())
     metrics.write_text(json.dumps(kept | {"initial_fingerprint": "0" * 64}))
     assert main(["init", run.directory.name]) == 0
-    assert f"Drawn again here and now they are OTHER weights, digest {run.initial_fingerprint}." in said(capsys)
+    assert f"Drawn again on this machine they are DIFFERENT, of digest {run.initial_fingerprint}." in said(capsys)
 
     del kept["initial_fingerprint"]  # as an earlier dbviz wrote it
     metrics.write_text(json.dumps(kept))
     assert store.find_by_name(run.directory.name, tmp_path / "runs").initial_fingerprint is None
     assert main(["init", run.directory.name]) == 0
     lines = said(capsys)
-    assert lines[1] == "none that was kept: an earlier dbviz trained this run"
+    assert lines[1] == "(not stored: an earlier dbviz trained this run)"
     assert lines[2] == f"Drawn again here and now they are digest {run.initial_fingerprint}."
 
 

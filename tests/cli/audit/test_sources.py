@@ -17,7 +17,7 @@ from dbviz.data import datasets
 from dbviz.runs import task
 from dbviz.scores import agreement
 
-HOME, OUT = Path("home"), Path("audits")
+HOME, OUT = Path("home"), Path("results/audit")
 TINY = shlex.split("sources --dataset shapes --device cpu --home home --executor here --triplets 3 --resolution 6")
 SMALL = [*TINY, *shlex.split("--arch mlp --width 4 --train-size 64 --epochs 2 --batch-size 16")]
 TWO = [*SMALL, "--sources", "init", "order", "--runs", "3"]
@@ -88,7 +88,7 @@ def test_a_number_printed_is_a_number_stored(done):
     for source, share in found["shares"]["regions"]["total"].items():
         assert lines["share of variance: regions, total", source] == pytest.approx(share["value"])
     assert [line.split(":")[0].strip() for line in done.splitlines() if "test accuracy: " in line] == ["init", "order"]
-    assert "is told from 0.8 by 311 runs of each cell" in done
+    assert "from 0.8 takes 311 runs of each cell" in done
 
 
 @pytest.mark.usefixtures("done")
@@ -173,4 +173,4 @@ def test_bad_input_is_said_in_one_line_before_anything_is_trained(arguments, sai
 
 def test_a_network_in_closed_form_has_no_order(capsys):
     assert main([*TINY, "--arch", "random_features", "--width", "4", "--train-size", "32"]) == 2
-    assert "random_features is fitted in closed form, where nothing but init has a part" in capsys.readouterr().err
+    assert "random_features is fitted in closed form, which only init affects" in capsys.readouterr().err

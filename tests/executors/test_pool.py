@@ -1,0 +1,73 @@
+"""A pool of processes, in one sweep: bitwise identical files, a killed worker's run retried, a failure returned."""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+from helpers import sealed_files
+
+from dbviz.core.errors import InputError
+from dbviz.executors import Failed, Finished, InProcess, Pool, Retried, Started
+from dbviz.executors.events import WORKER_DIED
+from dbviz.sweeps import run_sweep, unfinished_runs
+
+
+@pytest.fixture(scope="module")
+def sweep(make, make_study, make_killed_run, tmp_path_factory):
+    """One sweep by two processes: three ordinary runs, one whose worker is killed once, and one that diverges."""
+    directory = tmp_path_factory.mktemp("pool")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)
+        patch.syspath_prepend(directory)
+        study, in_process = make_study(directory / "home"), make_study(directory / "in_process")
+        killed = make_killed_run(directory, study.home)
+        good = [*make(width=4), *make("mlp", seeds=(0,), width=4, epochs=2), killed.spec]
+        (diverging,) = make("mlp", seeds=(0,), learning_rate=1e30, epochs=2, batch_size=16)
+        events = []
+        failed = run_sweep([*good, diverging], study, Pool(processes=2), progress=False, on_event=events.append)
+        assert run_sweep(good, in_process, InProcess(), progress=False) == []
+    return SimpleNamespace(**locals())
+
+
+def test_files_are_bitwise_identical_to_those_of_this_process(sweep):
+    files = sealed_files(sweep.in_process.home)
+    assert len([name for name in files if "measured-" in name]) == 4
+    of_pool = sealed_files(sweep.study.home)
+    assert {name: of_pool.get(name) for name in files} == files
+
+
+def test_the_run_of_a_killed_worker_is_retried(sweep):
+    assert sweep.killed.marker.exists()
+    retried = [event for event in sweep.events if isinstance(event, Retried)]
+    assert retried == [Retried(spec=sweep.killed.spec, reason=WORKER_DIED)]
+
+
+def test_a_failing_run_is_returned_with_its_traceback_and_stops_no_other(sweep):
+    (failed,) = sweep.failed
+    assert failed.spec == sweep.diverging
+    assert "training diverged in epoch 1 of 2" in failed.error
+    assert "TrainingDiverged" in failed.traceback
+    assert unfinished_runs([*sweep.good, sweep.diverging], sweep.study) == [sweep.diverging]
+
+
+def test_every_run_starts_and_ends_two_at_a_time(sweep):
+    ended = [event.spec for event in sweep.events if isinstance(event, Finished | Failed)]
+    assert sorted(map(str, ended)) == sorted(map(str, [*sweep.good, sweep.diverging]))
+    running = list(itertools.accumulate(1 if isinstance(event, Started) else -1 for event in sweep.events))
+    assert max(running) == 2
+    assert running[-1] == 0
+
+
+@pytest.mark.slow
+def test_a_run_that_kills_every_worker_is_given_up(make_study, make_killed_run, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    study = make_study(tmp_path / "home")
+    killed = make_killed_run(tmp_path, study.home, always=True)
+    (failed,) = run_sweep([killed.spec], study, Pool(processes=1, retries=1), progress=False)
+    assert failed.error == f"{WORKER_DIED}, each time it was tried"
+    assert not killed.marker.exists()
+
+
+def test_zero_processes_are_refused():
+    with pytest.raises(InputError, match="0 processes: give at least 1"):
+        Pool(processes=0)
