@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Any
 from dbviz.core.deprecation import renamed_module
 
 if TYPE_CHECKING:
-    from dbviz import audits, data, executors, figures, label_maps, margins, models, planes, runs, scores, sweeps
+    from dbviz import (
+        audits,
+        data,
+        executors,
+        figures,
+        label_maps,
+        margins,
+        models,
+        planes,
+        reports,
+        runs,
+        scores,
+        sweeps,
+    )
     from dbviz import training as training
     from dbviz.core.environment import environment
     from dbviz.core.errors import InputError
@@ -58,6 +71,7 @@ _PACKAGES = (
     "margins",
     "models",
     "planes",
+    "reports",
     "runs",
     "scores",
     "sweeps",
@@ -88,6 +102,7 @@ __all__ = [
     "margins",
     "models",
     "planes",
+    "reports",
     "runs",
     "sample",
     "scores",

@@ -37,9 +37,8 @@ def plot_extremes(
     Example:
         >>> import matplotlib.pyplot as plt
         >>> import dbviz
-        >>> planes = dbviz.draw_planes(dbviz.data.shapes(40, split="test"), 3)
-        >>> models = {f"run {k}": lambda x, k=k: x[:, :, 15, 15 + k] for k in (0, 1)}  # three classes
-        >>> maps = dbviz.sample(models, planes, resolution=8, device="cpu").assign_coords(arch=("model", ["mine"] * 2))
+        >>> labels = np.random.default_rng(0).integers(0, 3, (2, 3, 9, 9))  # run, plane, row, column
+        >>> maps = dbviz.label_maps.from_array(labels, networks="mine")
         >>> figure = plot_extremes(maps, dbviz.scores.plane_agreement(maps)["mine"], title="mine")
         >>> len(figure.axes), figure.get_suptitle()
         (4, 'mine')
@@ -58,7 +57,8 @@ def plot_extremes(
         axes[row, 0].set_ylabel(f"{degree} reproducible\n{where}\nagreement {agreement[plane]:.1%}", fontsize=7)
         drawn |= set(np.unique(display.labels).tolist())
     body.supxlabel(AXES_LABEL, fontsize=7)
-    draw_legend(figure, display.class_names, class_colours(len(display.class_names), palette), sorted(drawn))
+    colours = class_colours(len(display.class_names), palette)
+    draw_legend(figure, display.class_names, colours, sorted(drawn), markers=display.has_anchors)
     if title:
         figure.suptitle(title, fontsize=9)
     return figure

@@ -41,9 +41,9 @@ def plot_region_grid(
     Example:
         >>> import matplotlib.pyplot as plt
         >>> import dbviz
-        >>> planes = dbviz.draw_planes(dbviz.data.shapes(40, split="test"), 2)
-        >>> models = {f"model {k}": lambda x, k=k: x[:, :, 15, 15 + k] for k in (0, 1, 2)}  # three classes
-        >>> maps = dbviz.sample(models, planes, resolution=8, device="cpu")
+        >>> import numpy as np
+        >>> labels = np.random.default_rng(0).integers(0, 3, (3, 2, 9, 9))  # model, plane, row, column
+        >>> maps = dbviz.label_maps.from_array(labels, networks=["k = 1", "k = 2", "k = 4"])
         >>> figure = plot_region_grid(maps, ["k = 1", "k = 2", "k = 4"], ["first plane", "second plane"])
         >>> [ax.get_title() for ax in figure.axes[:3]]
         ['k = 1', 'k = 2', 'k = 4']
@@ -64,7 +64,8 @@ def plot_region_grid(
             ax.set(xticks=[], yticks=[])
         axes[row, 0].set_ylabel(row_label, fontsize=8)
     names = display.class_names  # pyright: ignore[reportPossiblyUnboundVariable]
-    draw_legend(figure, names, class_colours(len(names), palette), range(len(names)))
+    colours = class_colours(len(names), palette)
+    draw_legend(figure, names, colours, range(len(names)), markers=display.has_anchors)  # pyright: ignore[reportPossiblyUnboundVariable]
     if title:
         figure.suptitle(title, fontsize=9)
     return figure

@@ -117,6 +117,11 @@ class RegionDisplay:
         caption = f"<caption>Decision regions on {html.escape(self._plane())}</caption>"
         return f"<table>{caption}{heading}{''.join(cells)}</table>"
 
+    @property
+    def has_anchors(self) -> bool:
+        """Whether the places of the three images on the plane are known."""
+        return bool(np.isfinite(self.anchors).all())
+
     def _plane(self) -> str:
         """The plane in words."""
         source = f"{self.dataset} {self.split}".strip()
@@ -179,7 +184,8 @@ class RegionDisplay:
         columns, rows = list(dict.fromkeys(self.networks)), list(dict.fromkeys(self.seeds))
         strip = 0.45 if thumbnails is not None else 0.0
         classes = self._named_classes()
-        entries = len(classes) + (len(MARKERS) if thumbnails is None else 0)
+        markers = thumbnails is None and self.has_anchors
+        entries = len(classes) + (len(MARKERS) if markers else 0)
         size = figsize or _size(len(columns) + strip, len(rows), entries)
         figure = plt.figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03))
         body: Any
@@ -200,7 +206,7 @@ class RegionDisplay:
             _add_heading(axes[:, column], network, agreement.get(network, np.nan))
         body.supxlabel("distance along image 1 → image 2, in normalised pixels", fontsize=7)
         body.supylabel("perpendicular distance", fontsize=7)
-        draw_legend(figure, self.class_names, colours, classes, markers=thumbnails is None)
+        draw_legend(figure, self.class_names, colours, classes, markers=markers)
         self.figure_, self.axes_ = figure, axes
 
     def _draw_panel(self, ax: Axes, model: int, colours: np.ndarray, shade: bool) -> None:

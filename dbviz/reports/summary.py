@@ -54,17 +54,15 @@ def write_summary(
 
     Example:
         >>> import json, tempfile
-        >>> labels = np.random.default_rng(0).integers(0, 2, (2, 3, 9, 9), dtype=np.uint8)  # model, plane, row, column
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> maps = maps.assign_coords(arch=("model", ["vit", "fcnet"]), test_accuracy=("model", [0.5, 0.6]))
-        >>> maps = maps.assign_attrs(dataset="cifar10")
-        >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=3, runs=(1, 1))
-        >>> summary = Summary(matrix={("vit", "fcnet"): agreement}, scores={"churn": {"vit": agreement}})
-        >>> paths = write_summary(Path(tempfile.mkdtemp()) / "scores", maps, summary)
+        >>> from dbviz.label_maps import from_array
+        >>> from dbviz.scores import summarise
+        >>> labels = np.random.default_rng(0).integers(0, 2, (2, 3, 9, 9))  # model, plane, row, column
+        >>> maps = from_array(labels, networks=["vit", "fcnet"])
+        >>> paths = write_summary(Path(tempfile.mkdtemp()) / "scores", maps, summarise(maps))
         >>> [path.name for path in paths][:3]
         ['scores.json', 'scores-matrix.csv', 'scores-matrix.tex']
-        >>> json.loads(paths[0].read_text())["scores"]["churn"]["vit"]["runs"]
-        [1, 1]
+        >>> json.loads(paths[0].read_text())["scores"]["fragments of a plane"]["vit"]["runs"]
+        [1]
     """
     names, dataset = list(runs_by_network(maps)), str(maps.attrs["dataset"])
     on = rf"{dataset}, {maps.sizes['plane']} planes, with 95 \% intervals."
@@ -93,9 +91,8 @@ def summary_fields(maps: xr.Dataset, summary: Summary, label_maps: Path | None =
         label_maps: the file of the label maps, which is named too.
 
     Example:
-        >>> labels = np.zeros((2, 3, 9, 9), np.uint8)
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> maps = maps.assign_coords(arch=("model", ["vit", "fcnet"]), test_accuracy=("model", [0.5, 0.6]))
+        >>> from dbviz.label_maps import from_array
+        >>> maps = from_array(np.zeros((2, 3, 9, 9), np.uint8), networks=["vit", "fcnet"])
         >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=3, runs=(1, 1))
         >>> fields = summary_fields(maps, Summary(matrix={("fcnet", "vit"): agreement}, scores={}))
         >>> fields["reproducibility"][0]["networks"], fields["resolution"], fields["planes"]
@@ -106,7 +103,10 @@ def summary_fields(maps: xr.Dataset, summary: Summary, label_maps: Path | None =
             {"networks": list(pair), **estimate_fields(summary.matrix[pair])} for pair in _pairs(summary)
         ],
         "scores": {s: {n: estimate_fields(e) for n, e in row.items()} for s, row in summary.scores.items()},
-        "test_accuracy": dict(zip(maps.model.values.tolist(), maps.test_accuracy.values.tolist(), strict=True)),
+        "test_accuracy": {
+            name: accuracy if np.isfinite(accuracy) else None
+            for name, accuracy in zip(maps.model.values.tolist(), maps.test_accuracy.values.tolist(), strict=True)
+        },
         **label_map_fields(maps, label_maps),
         "environment_differences": environment_differences(maps),
     }
@@ -149,8 +149,8 @@ def summary_rows(maps: xr.Dataset, summary: Summary) -> list[list[str]]:
     """The rows of a table with a column a network: its runs, its scores, and the published reproducibility.
 
     Example:
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), np.zeros((2, 3, 4, 4), np.uint8))})
-        >>> maps = maps.assign_coords(arch=("model", ["vit", "vit"])).assign_attrs(dataset="cifar10")
+        >>> from dbviz.label_maps import from_array
+        >>> maps = from_array(np.zeros((2, 3, 4, 4), np.uint8), networks="vit").assign_attrs(dataset="cifar10")
         >>> agreement = Estimate(value=0.8, low=0.7, high=0.9, items=3, runs=(2,))
         >>> summary = Summary(matrix={("vit", "vit"): agreement}, scores={"reproducibility": {"vit": agreement}})
         >>> for row in summary_rows(maps, summary):

@@ -157,8 +157,8 @@ def latex_table(cells: Sequence[Sequence[str]], rows: Sequence[str], columns: Se
     r"""A booktabs table of LaTeX cells; names and caption may be plain text. Needs `\usepackage{booktabs}`."""
     index, header = (pd.Index([_escaped(name) for name in names]) for names in (rows, columns))
     frame = pd.DataFrame([list(row) for row in cells], index=index, columns=header)
-    layout = {"column_format": "l" + "c" * len(columns), "position": "tb"}
-    return frame.style.to_latex(hrules=True, caption=_escaped(caption), **layout)
+    alignment = "l" + "c" * len(columns)
+    return frame.style.to_latex(hrules=True, caption=_escaped(caption), column_format=alignment, position="tb")
 
 
 def latex_cell(estimate: Estimate | None) -> str:

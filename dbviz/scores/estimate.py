@@ -218,8 +218,10 @@ def means_estimate(
         return float(values[np.ix_(run_indices[0], item_indices)].mean())
 
     runs, units = values.shape
-    items = units if items is None else items
-    return jackknife_estimate(mean, (runs,), items, item=item, groups=units, fewest_runs=1, level=level, bounds=bounds)
+    counted = units if items is None else items
+    return jackknife_estimate(
+        mean, (runs,), counted, item=item, groups=units, fewest_runs=1, level=level, bounds=bounds
+    )
 
 
 def _jackknife_variance(left_out: list[float]) -> float:

@@ -124,10 +124,10 @@ def fragmentation(
         InputError: fewer than two planes, or `maps` are no label maps.
 
     Example:
-        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)  # model, plane, row, column
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> fragmentation(maps.assign_coords(arch=("model", ["vit", "vit", "fcnet"])))["vit"]
-        Estimate(5.25 [3.79, 6.71], 4 planes, 2 runs)
+        >>> import dbviz
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9))  # model, plane, row, column
+        >>> fragmentation(dbviz.label_maps.from_array(labels, networks=["vit", "vit", "fcnet"]))["vit"]
+        Estimate(5.88 [2.72, 9.03], 4 planes, 2 runs)
     """
     counts = fragments(label_array(maps), connectivity, minimum_area=minimum_area).astype(float)
     return {
@@ -163,9 +163,9 @@ def convergence(
             are no label maps.
 
     Example:
-        >>> stripes = np.broadcast_to((np.arange(9) // 2 % 2).astype(np.uint8), (1, 2, 9, 9))
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), stripes)})
-        >>> counts = convergence(maps.assign_coords(arch=("model", ["vit"])))["vit"]
+        >>> import dbviz
+        >>> stripes = np.broadcast_to(np.arange(9) // 2 % 2, (1, 2, 9, 9))  # model, plane, row, column
+        >>> counts = convergence(dbviz.label_maps.from_array(stripes, networks="vit"))["vit"]
         >>> {points: estimate.value for points, estimate in counts.items()}  # stripes two points wide
         {3: 1.0, 5: 5.0, 9: 5.0}
     """

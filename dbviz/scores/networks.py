@@ -22,9 +22,9 @@ def networks(maps: xr.Dataset) -> list[str]:
         InputError: `maps` are no label maps, or a spec was written by a newer dbviz.
 
     Example:
-        >>> labels = np.zeros((3, 2, 4, 4), np.uint8)
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> networks(maps.assign_coords(arch=("model", ["vit", "vit", "mine"])))
+        >>> import dbviz
+        >>> labels = np.zeros((3, 2, 4, 4), np.uint8)  # model, plane, row, column
+        >>> networks(dbviz.label_maps.from_array(labels, networks=["vit", "vit", "mine"]))
         ['vit', 'vit', 'mine']
     """
     specs = _specs(maps)
@@ -40,9 +40,9 @@ def runs_by_network(maps: xr.Dataset) -> dict[str, np.ndarray]:
         InputError: as `networks`.
 
     Example:
-        >>> labels = np.zeros((3, 2, 4, 4), np.uint8)
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> maps = maps.assign_coords(arch=("model", ["vit", "mine", "vit"]))
+        >>> import dbviz
+        >>> labels = np.zeros((3, 2, 4, 4), np.uint8)  # model, plane, row, column
+        >>> maps = dbviz.label_maps.from_array(labels, networks=["vit", "mine", "vit"])
         >>> {network: runs.tolist() for network, runs in runs_by_network(maps).items()}
         {'vit': [0, 2], 'mine': [1]}
     """
@@ -54,7 +54,8 @@ def nudged_mask(maps: xr.Dataset) -> Bool[np.ndarray, " model"]:
     """Which models started from an initialisation with one weight multiplied by 1.001; see `instability_floor`.
 
     Example:
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), np.zeros((2, 3, 4, 4), np.uint8))})
+        >>> import dbviz
+        >>> maps = dbviz.label_maps.from_array(np.zeros((2, 3, 4, 4), np.uint8))
         >>> nudged_mask(maps).tolist()  # models without a spec are not nudged
         [False, False]
     """

@@ -36,10 +36,10 @@ def reproducibility(maps: xr.Dataset, *, inside: bool = False, level: float = 0.
             label maps.
 
     Example:
-        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)  # model, plane, row, column
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> reproducibility(maps.assign_coords(arch=("model", ["resnet18"] * 3)))
-        Estimate(0.51 [0.41, 0.61], 4 planes, 3 runs)
+        >>> import dbviz
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9))  # model, plane, row, column
+        >>> reproducibility(dbviz.label_maps.from_array(labels, networks="resnet18"))
+        Estimate(0.50 [0.38, 0.62], 4 planes, 3 runs)
     """
     networks = runs_by_network(maps)
     if len(networks) > 1:
@@ -62,13 +62,13 @@ def reproducibility_matrix(
         InputError: fewer than two runs in all, fewer than two planes, or `maps` are no label maps.
 
     Example:
-        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> matrix = reproducibility_matrix(maps.assign_coords(arch=("model", ["vit", "vit", "fcnet"])))
+        >>> import dbviz
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9))  # model, plane, row, column
+        >>> matrix = reproducibility_matrix(dbviz.label_maps.from_array(labels, networks=["vit", "vit", "fcnet"]))
         >>> list(matrix)
         [('vit', 'vit'), ('vit', 'fcnet'), ('fcnet', 'vit')]
         >>> matrix["vit", "fcnet"]
-        Estimate(0.51 [0.38, 0.65], 4 planes, 2 x 1 runs)
+        Estimate(0.50 [0.34, 0.65], 4 planes, 2 x 1 runs)
     """
     networks = runs_by_network(maps)
     if sum(map(len, networks.values())) < 2:
@@ -92,10 +92,10 @@ def chance_corrected(maps: xr.Dataset, *, level: float = 0.95) -> dict[str, Esti
     shares of the classes on the plane. Means are taken before the ratio: a plane with one class has no kappa.
 
     Example:
-        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> chance_corrected(maps.assign_coords(arch=("model", ["vit"] * 3)))
-        {'vit': Estimate(0.03 [-0.18, 0.23], 4 planes, 3 runs)}
+        >>> import dbviz
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9))  # model, plane, row, column
+        >>> chance_corrected(dbviz.label_maps.from_array(labels, networks="vit"))
+        {'vit': Estimate(-0.01 [-0.24, 0.22], 4 planes, 3 runs)}
     """
     estimates = {}
     for name, runs in _repeated(maps).items():
@@ -119,10 +119,10 @@ def jaccard_index(maps: xr.Dataset, *, level: float = 0.95) -> dict[str, Estimat
     large one; then over planes and pairs of runs.
 
     Example:
-        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> jaccard_index(maps.assign_coords(arch=("model", ["vit"] * 3)))
-        {'vit': Estimate(0.35 [0.25, 0.44], 4 planes, 3 runs)}
+        >>> import dbviz
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9))  # model, plane, row, column
+        >>> jaccard_index(dbviz.label_maps.from_array(labels, networks="vit"))
+        {'vit': Estimate(0.33 [0.24, 0.43], 4 planes, 3 runs)}
     """
     labels, classes = label_array(maps), _classes(maps)
     tables = {name: jaccard_table(labels[runs], classes) for name, runs in _repeated(maps).items()}
@@ -144,10 +144,9 @@ def instability_floor(maps: xr.Dataset, *, inside: bool = False, level: float = 
         InputError: fewer than two planes, or `maps` are no label maps.
 
     Example:
-        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9), dtype=np.uint8)
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> maps = maps.assign_coords(arch=("model", ["vit"] * 3), seed=("model", ["0", "1", "2"]))
-        >>> instability_floor(maps)  # no run is nudged
+        >>> import dbviz
+        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9))  # model, plane, row, column
+        >>> instability_floor(dbviz.label_maps.from_array(labels, networks="vit"))  # no run is nudged
         {}
     """
     nudged = nudged_mask(maps)
@@ -171,10 +170,10 @@ def plane_agreement(maps: xr.Dataset) -> dict[str, Float64[np.ndarray, " plane"]
     """For each network with several runs their mean agreement on each plane.
 
     Example:
+        >>> import dbviz
         >>> labels = np.zeros((3, 2, 2, 2), np.uint8)
         >>> labels[0, 1, 0, 0] = 1  # on the second plane one run differs from both others in one point of four
-        >>> maps = xr.Dataset({"labels": (("model", "plane", "row", "column"), labels)})
-        >>> plane_agreement(maps.assign_coords(arch=("model", ["vit"] * 3)))["vit"].round(3)
+        >>> plane_agreement(dbviz.label_maps.from_array(labels, networks="vit"))["vit"].round(3)
         array([1.   , 0.833])
     """
     agreements = {}
@@ -252,9 +251,17 @@ def _agreement_table(maps: xr.Dataset, inside: bool) -> Float64[np.ndarray, "mod
     return pair_table(label_array(maps), _inside(maps) if inside else None)
 
 
+def has_anchors(maps: xr.Dataset) -> bool:
+    """Whether the places of the three images are known on every plane."""
+    return all(name in maps.coords and np.isfinite(maps[name]).all() for name in ("a", "b", "anchors"))
+
+
 def _inside(maps: xr.Dataset) -> Bool[np.ndarray, "plane row column"]:
-    if missing := [name for name in ("a", "b", "anchors") if name not in maps.coords]:
-        raise InputError(f"the maps have no coordinate {missing[0]}: `inside` needs the grid and anchors of each plane")
+    if not has_anchors(maps):
+        raise InputError(
+            "the maps do not say where the three images are on their planes, which `inside` needs: sample them with "
+            "dbviz.sample, or give from_array their planes"
+        )
     a, b = maps.a.transpose("plane", "column").values, maps.b.transpose("plane", "row").values
     anchors = maps.anchors.transpose("plane", "corner", "axis").values
     return np.stack([inside_triangle(*plane) for plane in zip(a, b, anchors, strict=True)])

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 
 from dbviz.core.errors import InputError
 from dbviz.figures import RegionDisplay, class_colours
+from dbviz.label_maps import from_array
 
 NAMES = ("ant", "bee", "cat", "dog")
 A, B = np.array([-1.0, 0.0, 1.0, 2.0]), np.array([0.0, 2.0, 4.0])
@@ -306,3 +307,12 @@ def test_the_size_of_a_figure_can_be_chosen():
     assert display.plot(figsize=(3.0, 4.0)).figure_.get_size_inches().tolist() == [3, 4]
     before = display.plot().figure_.get_size_inches().tolist()
     assert before == pytest.approx([4.8, 5.55], abs=0.3)
+
+
+def test_maps_of_a_plain_array_have_no_markers(recwarn):
+    maps = from_array(np.random.default_rng(0).integers(0, 2, (2, 1, 5, 5)), class_names=["ant", "bee"])
+    display = RegionDisplay.from_maps(maps).plot()
+    display.figure_.canvas.draw()
+    assert [text.get_text() for text in display.figure_.legends[0].get_texts()] == ["ant", "bee"]
+    assert repr(display) == "RegionDisplay(2 models of 1 network on a plane)"
+    assert not recwarn

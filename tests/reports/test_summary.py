@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import maps_of, spec
 
+from dbviz.label_maps import from_array
 from dbviz.reports.summary import load_summary, summary_fields, summary_rows, write_summary
 from dbviz.scores import summarise
 
@@ -56,3 +57,10 @@ def test_published_values_and_differences_are_the_last_rows(maps):
     rows = {row[0]: row[1:] for row in summary_rows(one, summary)}
     assert rows["published (full networks, 100 epochs)"] == ["0.75"]
     assert rows["difference from published"] == [f"{summary.scores['reproducibility']['vit'].value - 0.75:+.2f}"]
+
+
+def test_label_maps_of_a_plain_array_are_written_as_strict_json(tmp_path):
+    maps = from_array(np.random.default_rng(0).integers(0, 3, (2, 3, 6, 6)))
+    fields = summary_fields(maps, summarise(maps))
+    assert json.loads(json.dumps(fields, allow_nan=False))["test_accuracy"] == {"model 0": None, "model 1": None}
+    assert write_summary(tmp_path / "scores", maps, summarise(maps))

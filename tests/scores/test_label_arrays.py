@@ -11,6 +11,7 @@ from helpers import maps_of, spec
 from dbviz import scores
 from dbviz.core.errors import InputError
 from dbviz.figures import RegionDisplay
+from dbviz.label_maps import from_array
 
 LABELS = np.random.default_rng(0).integers(0, 3, (2, 3, 5, 5)).astype(np.uint8)
 MAPS = maps_of([spec(seed=0), spec(seed=1)], LABELS)
@@ -68,9 +69,14 @@ def test_a_dataset_without_labels_is_refused():
         scores.reproducibility(MAPS.drop_vars("labels"))
 
 
-def test_inside_the_triangle_needs_the_planes_coordinates():
-    with pytest.raises(InputError, match="no coordinate anchors: `inside` needs"):
-        scores.reproducibility(MAPS.drop_vars("anchors"), inside=True)
+@pytest.mark.parametrize("maps", [MAPS.drop_vars("anchors"), from_array(LABELS)], ids=["no anchors", "unknown"])
+def test_the_triangle_of_unknown_images_is_refused_and_left_out_of_a_summary(maps):
+    with pytest.raises(InputError, match="where the three images are"):
+        scores.reproducibility(maps, inside=True)
+    summary, full = scores.summarise(maps), scores.summarise(MAPS)
+    assert list(summary.scores) == [score for score in full.scores if score != "inside the triangle"]
+    (estimate,), (expected,) = (s.scores["reproducibility"].values() for s in (summary, full))
+    assert estimate == expected
 
 
 @pytest.mark.parametrize("inside", [False, True])
