@@ -14,9 +14,9 @@ from dbviz.cli.options import TrainingOptions
 from dbviz.core.paths import output_directory
 from dbviz.data import Images, load_images
 from dbviz.runs import Run, store
-from dbviz.runs.backbones import named_network
+from dbviz.runs.backbones import source_architecture
 from dbviz.runs.fitting import fit_specs
-from dbviz.runs.specs import default_preset, head_changes, label_noise, make_specs
+from dbviz.runs.specs import default_preset, head_only_changes, make_specs, resolve_label_noise
 from dbviz.scores import Estimate, image_scores
 from dbviz.spec import RunSpec
 from dbviz.spec.names import network_names
@@ -88,7 +88,7 @@ def _resolved(changes: dict[str, Any], images: Images, options: TrainingOptions)
     if "teacher" in found:
         found["teacher"] = store.find_by_name(found["teacher"], _home(options)).spec.identity
     if "label_noise" in found:
-        found["label_noise"] = label_noise(found["label_noise"], images.train, _home(options))
+        found["label_noise"] = resolve_label_noise(found["label_noise"], images.train, _home(options))
     return found
 
 
@@ -97,9 +97,9 @@ def _on_backbone(
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The architecture of the network that --pretrained names, and the changes that train a new head on it alone."""
     source, home = options.pretrained or "", _home(options)
-    named = named_network(source, home) if options.arch == TrainingOptions.arch else None
+    named = source_architecture(source, home) if options.arch == TrainingOptions.arch else None
     archs = options.arch if named is None else (named[0],)
-    return archs, head_changes(source, archs, home, _resolved(changes, asked["images"], options), **asked)
+    return archs, head_only_changes(source, archs, home, _resolved(changes, asked["images"], options), **asked)
 
 
 def _home(options: TrainingOptions) -> Path:

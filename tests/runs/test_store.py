@@ -299,8 +299,8 @@ def test_the_environment_of_a_run_is_that_of_its_training(deterministic, tmp_pat
     spec = dataclasses.replace(SPEC, recipe=dataclasses.replace(SPEC.recipe, deterministic=deterministic))
     before = torch.are_deterministic_algorithms_enabled()
     store.begin(spec, tmp_path, CPU)
-    noted = json.loads((tmp_path / spec.name / "environment.json").read_text())
-    assert noted["deterministic_algorithms"] == deterministic
+    recorded = json.loads((tmp_path / spec.name / "environment.json").read_text())
+    assert recorded["deterministic_algorithms"] == deterministic
     assert torch.are_deterministic_algorithms_enabled() == before
 
 
@@ -331,11 +331,11 @@ def test_an_unknown_run_suggests_the_closest(tmp_path):
 
 def test_another_spec_is_another_run(tmp_path):
     finished(tmp_path)
-    for other in (
+    for spec in (
         dataclasses.replace(SPEC, seeds=Seeds.all(1)),
         dataclasses.replace(SPEC, recipe=dataclasses.replace(SPEC.recipe, momentum=0.8)),
     ):
-        assert store.find(other, tmp_path) is None
+        assert store.find(spec, tmp_path) is None
 
 
 def test_a_run_is_unfinished_until_its_metrics_are_written(tmp_path, monkeypatch):
@@ -386,9 +386,9 @@ def test_a_checkpoint_is_read_with_its_metrics(tmp_path):
     store.save_checkpoint(
         SPEC, tmp_path, Checkpoint(metrics=epoch(2), tensors={"a": torch.ones(3)}), [epoch(1), epoch(2)]
     )
-    found = store.last_checkpoint(SPEC, tmp_path)
-    assert found is not None
-    checkpoint, epochs = found
+    resumable = store.last_checkpoint(SPEC, tmp_path)
+    assert resumable is not None
+    checkpoint, epochs = resumable
     assert checkpoint.metrics == epoch(2)
     assert epochs == [epoch(1), epoch(2)]
     assert checkpoint.tensors["a"].tolist() == [1, 1, 1]
@@ -424,8 +424,8 @@ def test_a_damaged_run_is_an_error_that_names_what_to_delete(file, content, tmp_
 
 def test_a_run_whose_spec_is_another_is_an_error(tmp_path):
     directory = finished(tmp_path)
-    other = dataclasses.replace(SPEC, seeds=Seeds.all(1))
-    (directory / "spec.json").write_text(json.dumps(other.to_dict()))
+    another = dataclasses.replace(SPEC, seeds=Seeds.all(1))
+    (directory / "spec.json").write_text(json.dumps(another.to_dict()))
     with pytest.raises(InputError, match="is not the spec that its name stands for: delete"):
         store.find(SPEC, tmp_path)
 
@@ -473,12 +473,12 @@ def test_a_lock_is_exclusive(tmp_path):
         assert held
         with store.locked(SPEC, tmp_path, wait=False) as second:
             assert not second
-        with store.locked(dataclasses.replace(SPEC, width=32), tmp_path, wait=False) as other:
-            assert other
+        with store.locked(dataclasses.replace(SPEC, width=32), tmp_path, wait=False) as held_2:
+            assert held_2
     with pytest.raises(ZeroDivisionError), store.locked(SPEC, tmp_path, wait=False):
         raise ZeroDivisionError
-    with store.locked(SPEC, tmp_path, wait=False) as again:
-        assert again
+    with store.locked(SPEC, tmp_path, wait=False) as held_3:
+        assert held_3
 
 
 def test_the_lock_of_another_process_is_free_once_that_is_killed(tmp_path):
@@ -522,15 +522,15 @@ def test_of_two_processes_that_fit_the_same_run_one_trains_and_the_other_loads_i
                 time.sleep(0.01)
             return locked(*arguments)
 
-        def noted(*arguments, **options):
+        def counting(*arguments, **options):
             (home / f"trained {name}").touch()
             return train(*arguments, **options)
 
-        store.locked, training_run.train = both_at_once, noted
+        store.locked, training_run.train = both_at_once, counting
         images = Images(train=shapes(64), test=shapes(64, split="test"))
-        found, = fit("resnet18k", dataset=images, home=home, preset="quick", device="cpu", progress=False,
+        run, = fit("resnet18k", dataset=images, home=home, preset="quick", device="cpu", progress=False,
                           width=1, train_size=64, epochs=4, batch_size=16)
-        print(found.fingerprint, found.seconds, len(found.epochs))
+        print(run.fingerprint, run.seconds, len(run.epochs))
     """
     processes = [start(script, tmp_path, name) for name in "ab"]
     try:
@@ -543,6 +543,6 @@ def test_of_two_processes_that_fit_the_same_run_one_trains_and_the_other_loads_i
     assert answers[0][0] == answers[1][0]
     (directory,) = (path for path in tmp_path.iterdir() if path.is_dir())
     metrics = json.loads((directory / "metrics.json").read_text())
-    seconds = sum(one["seconds"] for one in metrics["epochs"])
+    seconds = sum(epoch_["seconds"] for epoch_ in metrics["epochs"])
     assert answers[0][0].split() == [digest(load_tensors(directory / "weights.safetensors")[0]), str(seconds), "4"]
     assert not list(directory.glob(".*.part"))
