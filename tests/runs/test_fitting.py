@@ -72,7 +72,8 @@ def test_a_run_records_its_epochs_and_its_accuracy_in_fp32(small_images, tmp_pat
     assert run.test_accuracy == accuracy(logits(run.model(), small_images.test, CPU), small_images.test)
     assert run.class_count == 10
     assert run.image_shape == (3, 32, 32)
-    assert "resnet18k, seed 0, shapes" in repr(run)
+    assert repr(run) == f"Run(resnet18k, seed 0, shapes: test accuracy {run.test_accuracy:.1%}; {run.directory})"
+    assert f"<tr><th>test accuracy</th><td>{run.test_accuracy:.2%}</td></tr>" in run._repr_html_()
 
 
 def test_epochs_are_tested_in_the_recipes_precision_and_the_end_in_fp32(small_images, tmp_path, monkeypatch):
