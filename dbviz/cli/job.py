@@ -11,8 +11,8 @@ from dbviz.cli.options import MachineOptions, NetworkOptions, Preset, StreamOpti
 from dbviz.core.paths import output_directory
 from dbviz.data import Images, load_images
 from dbviz.runs import store
-from dbviz.runs.backbones import named_network
-from dbviz.runs.specs import default_preset, head_changes, label_noise, make_specs
+from dbviz.runs.backbones import source_architecture
+from dbviz.runs.specs import default_preset, head_only_changes, make_specs, resolve_label_noise
 from dbviz.runs.task import Training
 from dbviz.spec import RunSpec, Seeds
 from dbviz.training import choose_device
@@ -112,9 +112,9 @@ def make_job(options: JobOptions) -> Job:
     variants = [_resolved(changes, images, home) for changes in _variants(options)]
     archs, head = options.networks.arch, {}
     if source := options.recipe.pretrained:
-        named = named_network(source, home) if archs == NetworkOptions.arch else None
+        named = source_architecture(source, home) if archs == NetworkOptions.arch else None
         archs = archs if named is None else (named[0],)
-        head = head_changes(source, archs, home, variants[0], **common)
+        head = head_only_changes(source, archs, home, variants[0], **common)
     specs = [
         spec for arch in archs for changes in variants for spec in make_specs([arch], seeds, **common, **changes | head)
     ]
@@ -142,5 +142,5 @@ def _resolved(changes: dict[str, Any], images: Images, home: Path) -> dict[str, 
     if "teacher" in resolved:
         resolved["teacher"] = store.find_by_name(resolved["teacher"], home).spec.identity
     if "label_noise" in resolved:
-        resolved["label_noise"] = label_noise(resolved["label_noise"], images.train, home)
+        resolved["label_noise"] = resolve_label_noise(resolved["label_noise"], images.train, home)
     return resolved

@@ -1,4 +1,4 @@
-"""Networks that stay as they are but for a new linear head: where their weights come from, and their features."""
+"""Frozen networks of which only a new linear head is trained: the source of their weights, and their features."""
 
 import dataclasses
 import functools
@@ -18,14 +18,21 @@ from dbviz.runs import store
 from dbviz.spec import Recipe, RunSpec, Seeds
 from dbviz.training.heads import features, head_of
 
-__all__ = ["Features", "features_of", "headed", "named_network", "save_backbone"]
+__all__ = ["Features", "backbone_features", "build_with_new_head", "save_backbone", "source_architecture"]
 
 
-def named_network(source: str, home: Path) -> tuple[str, int | None] | None:
+def source_architecture(source: str, home: Path) -> tuple[str, int | None] | None:
     """Architecture and width of the network that `source` names; None for a file of weights, which names none.
+
+    Args:
+        source: see `save_backbone`.
 
     Raises:
         InputError: no finished run has that name.
+
+    Example:
+        >>> source_architecture("timm:resnet18", Path("runs"))
+        ('timm:resnet18', None)
     """
     if source.startswith(("timm:", "torchvision:")):
         return source, None
@@ -36,15 +43,18 @@ def named_network(source: str, home: Path) -> tuple[str, int | None] | None:
 
 
 def save_backbone(source: str, arch: str, width: int | None, images: Images, home: Path) -> str:
-    """Keeps the weights of a network, all but those of its head, in `home`; their digest, which a spec names.
+    """Stores the weights of a network, without those of its head, in `home`.
 
     Args:
         source: a finished run's name or identity, a .safetensors file, or `timm:NAME` or `torchvision:NAME` whose
             weights are on this machine.
 
+    Returns:
+        The digest of the weights: the `pretrained` of a spec.
+
     Raises:
-        InputError: the weights are not there, damaged, or not those of `arch` at `width`; or the network ends in no
-            `nn.Linear`.
+        InputError: the weights are absent, damaged, or not those of `arch` at `width`; or the network does not end in
+            an `nn.Linear`.
     """
     model = construct(arch, len(images.class_names), width, images.image_shape)
     head = head_of(model, images.image_shape)
@@ -61,17 +71,16 @@ def save_backbone(source: str, arch: str, width: int | None, images: Images, hom
     return name
 
 
-def headed(spec: RunSpec, images: Images, home: Path) -> tuple[nn.Module, nn.Module]:
-    """The network of `spec` on its kept weights, with the initial weights of a new head; and that head, a part of it.
+def build_with_new_head(spec: RunSpec, images: Images, home: Path) -> tuple[nn.Module, nn.Module]:
+    """The network of `spec` with its pretrained weights and a newly initialised head; and that head, a part of it.
 
     Raises:
         InputError: the weights are not in `home`, or do not fit.
     """
     model = construct(spec.arch, len(images.class_names), spec.width, images.image_shape)
     name = head_of(model, images.image_shape)
-    assign_weights(
-        model, store.load_pretrained(home, spec.pretrained or ""), f"pretrained {spec.pretrained}", skip=name
-    )
+    weights = store.load_pretrained(home, spec.pretrained or "")
+    assign_weights(model, weights, f"pretrained {spec.pretrained}", skip=name)
     head = model.get_submodule(name)
     initialize(head, spec.seeds.init, prefix=name)
     return model, head
@@ -79,29 +88,31 @@ def headed(spec: RunSpec, images: Images, home: Path) -> tuple[nn.Module, nn.Mod
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """What the head is given for every image."""
+    """The inputs of the head for all images."""
 
     train: Float[Tensor, "n w"]
     test: Float[Tensor, "others w"]
 
 
-def features_of(spec: RunSpec, model: nn.Module, head: nn.Module, images: Images, device: torch.device) -> Features:
-    """The features of the images of `spec`, made by `model`, which lies on `device`.
+def backbone_features(
+    spec: RunSpec, model: nn.Module, head: nn.Module, images: Images, device: torch.device
+) -> Features:
+    """The features of the images of `spec`, computed by `model`, which is on `device`.
 
-    They are computed once and kept in memory for the process's next run on the same backbone.
+    The latest ones are cached in memory, for the process's next run on the same backbone.
     """
-    alike = dataclasses.replace(spec, seeds=Seeds(), label_noise=None, recipe=_ANY)
+    headless = dataclasses.replace(spec, seeds=Seeds(), label_noise=None, recipe=_ANY)
     counts = len(images.train), len(images.test)
-    return _features(_Source(spec=alike, counts=counts, device=device, model=model, head=head, images=images))
+    return _features(_Source(spec=headless, counts=counts, device=device, model=model, head=head, images=images))
 
 
 _ANY = Recipe(epochs=1, learning_rate=1.0, augmentation="none")
-"""Features are the same whatever the recipe of the head."""
+"""Features do not depend on the recipe of the head."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """Where features come from; what is compared says whether they are the same."""
+    """The source of features: equal sources, by the fields that are compared, have equal features."""
 
     spec: RunSpec
     counts: tuple[int, int]

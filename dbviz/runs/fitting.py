@@ -1,11 +1,11 @@
-"""Trained networks: loaded from the store, or trained now."""
+"""Trained networks: loaded from the store, or trained where it has none."""
 
 import dataclasses
 import os
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
@@ -13,9 +13,9 @@ from dbviz.core.progress import Advance, progress_bar
 from dbviz.data import Images, load_images
 from dbviz.runs import store
 from dbviz.runs.run import Run
-from dbviz.runs.specs import Arch, head_changes, label_noise, make_specs
+from dbviz.runs.specs import Arch, head_only_changes, make_specs, resolve_label_noise
 from dbviz.runs.training_run import is_complete, train_run
-from dbviz.spec import RunSpec, Seeds
+from dbviz.spec import LabelNoise, RunSpec, Seeds, SpecChanges
 from dbviz.training import choose_device
 from dbviz.training.time_estimate import seconds_of_features, seconds_per_run
 
@@ -32,59 +32,86 @@ def fit(
     home: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
-    **changes: Any,
+    label_noise: LabelNoise | str | float | None = None,
+    pretrained: str | None = None,
+    **changes: Unpack[SpecChanges],
 ) -> list[Run]:
-    """Runs of every architecture under every seed, trained now or loaded where they exist.
+    """Runs of every architecture under every seed; those that are not in `home` yet are trained.
 
     Args:
-        arch: a name that `dbviz.models.build` knows, or a user's own module class or function that makes one, defined
+        arch: a name that `dbviz.models.build` knows, or your own module class or function that makes one, defined
             in a file or a notebook cell; or several.
-        seeds: one for all streams of randomness, or a `Seeds` for each apart.
-        dataset: a name that `dbviz.load_images` knows, or `Images` made from a user's arrays.
+        seeds: one for all streams of randomness, or a `Seeds` with one for each.
+        dataset: a name that `dbviz.load_images` knows, or `Images` made from your own arrays.
         preset: quick, standard or paper; by default quick on a CPU and standard on a GPU.
-        changes: fields of `RunSpec` (`width`, `train_size`, `label_noise`, `teacher`) or `Recipe` (`epochs`,
-            `learning_rate`, ...) that differ from the preset; another `optimizer` brings its own learning rate and
-            decay; a `label_noise` may be text as for `--label-noise`; `pretrained`, as for `--pretrained`, names a
-            network of which only a new head is trained.
+        device: auto, cpu, cuda or cuda:N.
+        home: the directory of the runs; see `dbviz.runs.store.home_directory`.
+        data_dir: the directory of the datasets; see `dbviz.data.datasets.data_directory`.
+        progress: show a progress bar.
+        label_noise: wrong labels on training images; a number or a text is parsed as `--label-noise` is.
+        pretrained: a finished run's name, a .safetensors file, `timm:NAME` or `torchvision:NAME`: a frozen network of
+            which only a new linear head is trained.
+        changes: fields of `RunSpec` (`width`, `train_size`, `teacher`) or `Recipe` (`epochs`, `learning_rate`, ...)
+            that differ from the preset; another `optimizer` brings its own learning rate and decay.
 
     Returns:
-        All runs, architecture by architecture and, in each, seed by seed.
+        All runs: architecture by architecture and, for each, seed by seed.
 
     Raises:
-        InputError: any of these is unknown or out of range.
-        TrainingDiverged: a loss became infinite or no number.
+        InputError: an argument is unknown or out of range.
+        TrainingDiverged: a loss became infinite or NaN.
+
+    Example:
+        >>> import tempfile
+        >>> from dbviz.data import shapes
+        >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
+        >>> tiny = {"width": 16, "train_size": 64, "epochs": 1, "preset": "quick", "progress": False}
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     runs = fit("fcnet", seeds=range(2), dataset=images, home=home, **tiny)
+        >>> [run.spec.seeds for run in runs]
+        [Seeds(), Seeds(init=1, order=1, augment=1)]
     """
-    chosen = choose_device(device)
+    torch_device, home = choose_device(device), store.home_directory(home)
     images = load_images(dataset, data_dir) if isinstance(dataset, str) else dataset
     archs = [arch] if isinstance(arch, str) or callable(arch) else list(arch)
-    if isinstance(noise := changes.get("label_noise"), str | float):
-        changes["label_noise"] = label_noise(str(noise), images.train, store.home_directory(home))
-    if source := changes.get("pretrained"):
-        asked = {"images": images, "preset": preset, "device": chosen}
-        changes |= head_changes(source, archs, store.home_directory(home), changes, **asked)
-    specs = make_specs(archs, seeds, images=images, preset=preset, device=chosen, **changes)
-    return fit_specs(specs, images, device=chosen, home=store.home_directory(home), progress=progress)
+    if isinstance(label_noise, str | float):
+        label_noise = resolve_label_noise(str(label_noise), images.train, home)
+    changed: dict[str, Any] = {**changes, "label_noise": label_noise}
+    setting: dict[str, Any] = {"images": images, "preset": preset, "device": torch_device}
+    if pretrained:
+        changed |= head_only_changes(pretrained, archs, home, changed, **setting)
+    specs = make_specs(archs, seeds, **setting, **changed)
+    return fit_specs(specs, images, device=torch_device, home=home, progress=progress)
 
 
 def unfinished(specs: Iterable[RunSpec], home: Path, keep: Collection[int] = ()) -> list[RunSpec]:
-    """The specs whose runs, or whose weights after the epochs `keep`, are not in the store yet."""
+    """The specs whose runs, or whose weights after the epochs `keep`, are not in the store yet.
+
+    Example:
+        >>> import tempfile
+        >>> from dbviz.spec import Recipe
+        >>> spec = RunSpec(dataset="shapes", arch="vit", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     unfinished([spec], Path(home)) == [spec]
+        True
+    """
     return [spec for spec in specs if not is_complete(spec, home, keep)]
 
 
 def estimate_seconds(specs: Iterable[RunSpec], images: Images, device: torch.device) -> dict[RunSpec, float]:
-    """Estimated training time of each spec on this machine; runs that differ in their seeds alone are timed once.
+    """Estimated training time of each spec on this machine; specs that differ in their seeds alone are timed once.
 
-    Of several heads on one backbone the first bears the time that the features take.
+    Of several heads on one backbone, the first includes the time of computing the features.
     """
     timed: dict[RunSpec, float] = {}
-    found = {}
+    estimates = {}
     for spec in specs:
         seedless, shared = dataclasses.replace(spec, seeds=Seeds()), 0.0
         if seedless not in timed:
             timed[seedless] = seconds_per_run(spec, images, device)
             shared = seconds_of_features(spec, images, device) if spec.pretrained else 0.0
-        found[spec] = timed[seedless] + shared
-    return found
+        estimates[spec] = timed[seedless] + shared
+    return estimates
 
 
 def fit_specs(
@@ -97,27 +124,27 @@ def fit_specs(
     seconds: dict[RunSpec, float] | None = None,
     keep: Collection[int] = (),
 ) -> list[Run]:
-    """The run of each spec, trained where the store has none; see `train_run`.
+    """The run of each spec, trained if it is not in the store; see `train_run`.
 
     Args:
-        seconds: estimated time of each missing run, by which the progress bar weighs them; by default measured now.
-        keep: epochs whose weights are kept too, for `Run.at`.
+        seconds: estimated time of each missing run, by which the progress bar weights them; by default measured now.
+        keep: epochs whose weights are stored too, for `Run.at`.
 
     Raises:
-        InputError: a run has fewer epochs, or cannot be trained with bitwise identical results again.
+        InputError: a run has fewer epochs, or cannot be trained again with bitwise identical results.
     """
     missing = unfinished(specs, home, keep)
     if missing:
         seconds = seconds or estimate_seconds(missing, images, device)
         with progress_bar(sum(seconds[spec] for spec in missing), show=progress) as advance:
             for number, spec in enumerate(missing, 1):
-                share = seconds[spec] / (spec.recipe.epochs * len(images.train.first(spec.train_size)))
+                per_image = seconds[spec] / (spec.recipe.epochs * len(images.train.first(spec.train_size)))
                 title = f"training {number}/{len(missing)}: {spec.arch} seed {spec.seeds}"
-                on_batch = partial(_advance, advance, share, title)
+                on_batch = partial(_advance, advance, per_image, title)
                 train_run(spec, images, device=device, home=home, keep=keep, on_batch=on_batch)
     runs = [store.find(spec, home) for spec in specs]
     return [run for run in runs if run is not None]
 
 
-def _advance(advance: Advance, share: float, title: str, count: int) -> None:
-    advance(count * share, title)
+def _advance(advance: Advance, per_image: float, title: str, count: int) -> None:
+    advance(count * per_image, title)

@@ -1,6 +1,7 @@
-"""A finished run: its spec, its metrics, and the weights and outputs that lie in its directory."""
+"""A finished run: its spec, its metrics, and the weights and outputs in its directory."""
 
 import dataclasses
+import html
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,22 @@ __all__ = ["Run", "read_json", "weights_name"]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A finished run."""
+    """A finished run, as `dbviz.fit` returns it.
+
+    Example:
+        >>> import tempfile
+        >>> from dbviz.data import Images, shapes
+        >>> from dbviz.runs import fit
+        >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
+        >>> tiny = {"width": 16, "train_size": 64, "epochs": 1, "preset": "quick", "progress": False}
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     (run,) = fit("fcnet", dataset=images, home=home, **tiny)
+        ...     outputs = run.model()(images.test.normalized([0, 1]))
+        ...     run.test_logits().shape, outputs.shape
+        (torch.Size([20, 10]), torch.Size([2, 10]))
+        >>> len(run.epochs)
+        1
+    """
 
     spec: RunSpec
     directory: Path
@@ -28,46 +44,60 @@ class Run:
     image_shape: tuple[int, int, int]
     epochs: tuple[EpochMetrics, ...]
     test_accuracy: float
-    """Share of the test images classified right after the last epoch, evaluated in fp32."""
+    """Fraction of the test images that are classified correctly after the last epoch, evaluated in fp32."""
     initial_fingerprint: str | None = None
-    """Digest of the weights before the first step; None for a run that did not keep it."""
+    """Digest of the weights before the first step; None for a run of a version that did not record it."""
     epoch: int | None = None
-    """The epoch whose weights are meant; None is the last."""
+    """The epoch of the weights; None is the last."""
 
     def __repr__(self) -> str:
-        what = f"{self.spec.arch}, seed {self.spec.seeds}, {self.spec.dataset}"
-        return f"Run({what}: test accuracy {self.test_accuracy:.1%}; {self.directory})"
+        network = f"{self.spec.arch}, seed {self.spec.seeds}, {self.spec.dataset}"
+        return f"Run({network}: test accuracy {self.test_accuracy:.1%}; {self.directory})"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks."""
+        rows = {
+            "network": self.spec.arch,
+            "seed": self.spec.seeds,
+            "dataset": self.spec.dataset,
+            "epochs": len(self.epochs),
+            "test accuracy": f"{self.test_accuracy:.2%}",
+            "directory": self.directory,
+        }
+        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
+        return f"<table>{cells}</table>"
 
     @property
     def seconds(self) -> float:
-        """Time its training took, evaluation apart."""
+        """Training time, without evaluation."""
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
     def weights(self) -> Path:
+        """The file of the weights."""
         return self.directory / weights_name(self.epoch)
 
     def at(self, epoch: int) -> "Run":
-        """The run as it was after `epoch`, with the accuracy noted then.
+        """The run as it was after `epoch`, with the test accuracy recorded then.
 
         Raises:
-            InputError: the weights of that epoch were not kept.
+            InputError: the weights of that epoch are not stored.
         """
         if epoch == len(self.epochs):
             return self
         if not (self.directory / weights_name(epoch)).exists():
             raise InputError(f"{self.directory} keeps no weights of epoch {epoch}: fit it with keep=[{epoch}]")
-        then = self.epochs[:epoch]
-        return dataclasses.replace(self, epoch=epoch, epochs=then, test_accuracy=then[-1].test_accuracy)
+        epochs = self.epochs[:epoch]
+        return dataclasses.replace(self, epoch=epoch, epochs=epochs, test_accuracy=epochs[-1].test_accuracy)
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the weights, as written with them; see `dbviz.core.files.digest`."""
+        """Digest of the weights, as stored with them; see `dbviz.core.files.digest`."""
         return sealed_digest(self.weights)
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What it was trained with; nothing where that is not there any more.
+        """The environment that it was trained in (see `dbviz.environment`); empty if the file is absent.
 
         Raises:
             InputError: it is damaged.
@@ -85,7 +115,7 @@ class Run:
         return tensors["logits"]
 
     def training_labels(self) -> tuple[Tensor, Tensor] | None:
-        """The labels (n,) it was trained on and which of them are wrong (n,); None if all are the dataset's own.
+        """The labels (n,) it was trained on, and whether each is wrong (n,); None if all are those of the dataset.
 
         Raises:
             InputError: they are absent or damaged.
@@ -107,10 +137,16 @@ class Run:
 
 
 def weights_name(epoch: int | None) -> str:
+    """Name of the file of the weights after `epoch`; None is the last."""
     return "weights.safetensors" if epoch is None else f"weights-epoch-{epoch}.safetensors"
 
 
 def read_json(path: Path) -> Any:
+    """The contents of a JSON file of a run.
+
+    Raises:
+        InputError: it is absent or damaged.
+    """
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:

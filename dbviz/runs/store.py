@@ -1,17 +1,17 @@
-"""Runs on disk: one directory a run, whole or resumable, verified on reading, and never a pickle.
+"""Runs on disk: one directory per run, finished or resumable, verified when it is read, and never a pickle.
 
     HOME/cifar10-resnet18-w16-n20000-e5-s0-1f0c92d3ab/
-        spec.json            what is trained here
-        environment.json     with what
-        labels.safetensors   if labels are wrong on purpose: those trained on, and which are wrong
-        resume.safetensors   while it trains: the last epoch's checkpoint with the metrics up to there
-        weights-epoch-3.safetensors  the weights after an epoch that was asked to be kept
-        weights.safetensors  once it is trained
-        test_logits.safetensors  what it then says of every test image
-        metrics.json         written last: its presence says that the run is finished
+        spec.json                      what is trained
+        environment.json               packages, machine and settings
+        labels.safetensors             with label noise: the labels trained on, and which are wrong
+        resume.safetensors             during training: the last epoch's checkpoint, and the metrics so far
+        weights-epoch-3.safetensors    the weights after an epoch of `keep`
+        weights.safetensors            the weights after the last epoch
+        test_logits.safetensors        their outputs for all test images
+        metrics.json                   written last: a run with this file is finished
 
-    HOME/labels/1f0c92d3ab....safetensors    labels that came in a file, by their digest
-    HOME/pretrained/1f0c92d3ab....safetensors  a network without its head, on which heads are trained, by its digest
+    HOME/labels/1f0c92d3ab....safetensors        labels read from a file, named by their digest
+    HOME/pretrained/1f0c92d3ab....safetensors    a frozen network without its head, named by its digest
 
 How files are written and checked: `dbviz.core.files`.
 """
@@ -58,7 +58,12 @@ __all__ = [
 
 
 def home_directory(home: str | os.PathLike[str] | None = None) -> Path:
-    """Where runs lie: `home` if given, else `$DBVIZ_HOME`, else ./runs."""
+    """The directory of all runs: `home` if given, else `$DBVIZ_HOME`, else ./runs.
+
+    Example:
+        >>> home_directory("elsewhere")
+        PosixPath('elsewhere')
+    """
     return Path(home or os.environ.get("DBVIZ_HOME") or "runs").expanduser()
 
 
@@ -67,16 +72,27 @@ def find(spec: RunSpec, home: Path) -> Run | None:
 
     Raises:
         InputError: its files are damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from dbviz.data import Images, shapes
+        >>> from dbviz.runs import fit
+        >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
+        >>> tiny = {"width": 16, "train_size": 64, "epochs": 1, "preset": "quick", "progress": False}
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     (run,) = fit("fcnet", dataset=images, home=home, **tiny)
+        ...     find(run.spec, Path(home)) == run
+        True
     """
     directory = home / spec.name
     if not (directory / "metrics.json").exists():
         return None
     stored, metrics = read_json(directory / "spec.json"), read_json(directory / "metrics.json")
     try:
-        known = RunSpec.from_dict(stored).identity == spec.identity
+        matches = RunSpec.from_dict(stored).identity == spec.identity
     except InputError as error:
         raise InputError(f"{directory}/spec.json is damaged ({error}): delete {directory}") from None
-    if not known:
+    if not matches:
         raise InputError(f"{directory}/spec.json is not the spec that its name stands for: delete {directory}")
     try:
         return Run(
@@ -99,6 +115,17 @@ def find_by_identity(identity: str, home: Path) -> Run:
 
     Raises:
         InputError: there is none, or its files are damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from dbviz.data import Images, shapes
+        >>> from dbviz.runs import fit
+        >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
+        >>> tiny = {"width": 16, "train_size": 64, "epochs": 1, "preset": "quick", "progress": False}
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     (run,) = fit("fcnet", dataset=images, home=home, **tiny)
+        ...     find_by_identity(run.spec.identity, Path(home)) == run
+        True
     """
     for directory in home.glob(f"*-{identity[:10]}"):
         spec = RunSpec.from_dict(read_json(directory / "spec.json"))
@@ -112,30 +139,50 @@ def find_by_name(name: str, home: Path) -> Run:
 
     Raises:
         InputError: there is none, there are several, or its files are damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from dbviz.data import Images, shapes
+        >>> from dbviz.runs import fit
+        >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
+        >>> tiny = {"width": 16, "train_size": 64, "epochs": 1, "preset": "quick", "progress": False}
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     (run,) = fit("fcnet", dataset=images, home=home, **tiny)
+        ...     find_by_name(run.directory.name, Path(home)) == find_by_name(run.spec.identity[:6], Path(home))
+        True
     """
-    found = [
-        path.parent
-        for path in home.glob("*/metrics.json")
-        if path.parent.name == name or _identity(path).startswith(name)
-    ]
-    if len(found) != 1:
-        near = ", ".join(difflib.get_close_matches(name, [path.parent.name for path in home.glob("*/metrics.json")]))
-        said = f"{len(found)} finished runs are" if found else "no finished run is"
-        raise InputError(f"{said} called {name!r} in {home}: give a run's whole name{f' ({near}?)' if near else ''}")
-    spec = RunSpec.from_dict(read_json(found[0] / "spec.json"))
+    finished = [path.parent for path in home.glob("*/metrics.json")]
+    matching = [path for path in finished if path.name == name or _short_identity(path).startswith(name)]
+    if len(matching) != 1:
+        close = ", ".join(difflib.get_close_matches(name, [path.name for path in finished]))
+        count = f"{len(matching)} finished runs are" if matching else "no finished run is"
+        raise InputError(f"{count} called {name!r} in {home}: give a run's full name{f' ({close}?)' if close else ''}")
+    spec = RunSpec.from_dict(read_json(matching[0] / "spec.json"))
     return find_by_identity(spec.identity, home)
 
 
-def _identity(path: Path) -> str:
-    """The identity's first ten digits, from the name of the run's directory."""
-    return path.parent.name.rpartition("-")[2]
+def _short_identity(directory: Path) -> str:
+    """The first ten digits of the identity, from the name of a run's directory."""
+    return directory.name.rpartition("-")[2]
 
 
 @contextmanager
 def locked(spec: RunSpec, home: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Holds the run's directory against other processes; the lock of a killed process is free at once.
+    """Locks the run's directory against other processes within the block; a killed process loses its lock at once.
 
-    Gives True when it is held. With `wait=False` it gives False if another process is at work on the run.
+    Args:
+        wait: until another process releases the lock.
+
+    Yields:
+        True if the lock is held; False, only without `wait`, if another process holds it.
+
+    Example:
+        >>> import tempfile
+        >>> from dbviz.spec import Recipe
+        >>> spec = RunSpec(dataset="shapes", arch="vit", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> with tempfile.TemporaryDirectory() as home, locked(spec, Path(home)) as held:
+        ...     held
+        True
     """
     directory = home / spec.name
     directory.mkdir(parents=True, exist_ok=True)
@@ -152,71 +199,71 @@ def locked(spec: RunSpec, home: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 def save_epoch_weights(spec: RunSpec, home: Path, model: nn.Module, epoch: int) -> None:
-    """Keeps the weights as they are after `epoch`."""
+    """Stores the weights after `epoch`."""
     save_tensors(home / spec.name / weights_name(epoch), model.state_dict(), {"spec": spec.identity})
 
 
 def has_epoch_weights(spec: RunSpec, home: Path, epoch: int) -> bool:
-    """Whether the weights after `epoch` are there, which those after the last are as soon as the run is finished."""
+    """Whether the weights after `epoch` are stored; those after the last epoch are, once the run is finished."""
     return epoch == spec.recipe.epochs or (home / spec.name / weights_name(epoch)).exists()
 
 
 def begin(spec: RunSpec, home: Path, device: torch.device) -> None:
-    """Writes what is going to be trained, and with what; clears what a killed process left half written."""
+    """Writes the spec and the environment of a training that starts; deletes partial files of a killed process."""
     directory = home / spec.name
     for partial in directory.glob(".*.part"):
         partial.unlink()
     atomic_write(directory / "spec.json", _to_json(spec.to_dict()))
-    with deterministic_algorithms(spec.recipe.deterministic):  # as they are while it trains
+    with deterministic_algorithms(spec.recipe.deterministic):  # the settings of the training
         atomic_write(directory / "environment.json", _to_json(environment(device)))
 
 
 def save_labels(spec: RunSpec, home: Path, labels: Tensor, mislabelled: Tensor) -> None:
-    """Keeps with the run the labels (n,) it is trained on and which of them are wrong (n,)."""
+    """Stores the labels (n,) that the run is trained on, and whether each is wrong (n,), in its directory."""
     save_tensors(home / spec.name / "labels.safetensors", {"labels": labels, "mislabelled": mislabelled}, {})
 
 
 def save_label_file(home: Path, name: str, labels: Tensor) -> None:
-    """Keeps labels that came in a file under their digest `name`, so that any process finds them."""
+    """Stores labels that were read from a file under their digest `name`, where any process can load them."""
     save_tensors(home / "labels" / f"{name}.safetensors", {"labels": labels}, {})
 
 
 def load_label_file(home: Path, name: str) -> Tensor:
-    """What `save_label_file` kept.
+    """The labels that `save_label_file` stored.
 
     Raises:
-        InputError: nothing of that name was kept in this home, or it is damaged.
+        InputError: they are not in this home, or damaged.
     """
     return load_tensors(home / "labels" / f"{name}.safetensors")[0]["labels"]
 
 
 def save_pretrained(home: Path, name: str, tensors: dict[str, Tensor]) -> None:
-    """Keeps the weights of a network without its head under their digest `name`, so that any process finds them."""
+    """Stores the weights of a network without its head under their digest `name`, where any process can load them."""
     save_tensors(home / "pretrained" / f"{name}.safetensors", tensors, {})
 
 
 def load_pretrained(home: Path, name: str) -> dict[str, Tensor]:
-    """What `save_pretrained` kept.
+    """The weights that `save_pretrained` stored.
 
     Raises:
-        InputError: nothing of that name was kept in this home, or it is damaged.
+        InputError: they are not in this home, or damaged.
     """
     return load_tensors(home / "pretrained" / f"{name}.safetensors")[0]
 
 
 def save_checkpoint(spec: RunSpec, home: Path, checkpoint: Checkpoint, epochs: list[EpochMetrics]) -> None:
-    """Replaces the run's resume state by `checkpoint`; `epochs` are the metrics up to there."""
+    """Replaces the run's resume state by `checkpoint`; `epochs` are the metrics of all epochs so far."""
     metadata = {"epochs": [dataclasses.asdict(epoch) for epoch in epochs]}
     save_tensors(home / spec.name / "resume.safetensors", checkpoint.tensors, metadata)
 
 
 def last_checkpoint(spec: RunSpec, home: Path) -> tuple[Checkpoint, list[EpochMetrics]] | None:
-    """The state to continue from with the metrics up to there; None if there is none or it is damaged."""
+    """The state to resume from, and the metrics up to it; None if it is absent or damaged."""
     try:
         tensors, metadata = load_tensors(home / spec.name / "resume.safetensors")
         epochs = [EpochMetrics(**epoch) for epoch in metadata["epochs"]]
     except (InputError, KeyError, TypeError):
-        return None  # at worst the run starts again
+        return None  # the run is then trained from the beginning
     return Checkpoint(metrics=epochs[-1], tensors=tensors), epochs
 
 
@@ -232,7 +279,7 @@ def finish(
     image_shape: tuple[int, int, int],
     initial_fingerprint: str | None = None,
 ) -> None:
-    """Writes the weights, then the metrics that mark the run as finished, and drops the resume state."""
+    """Writes the weights, then the metrics, which mark the run as finished, and deletes the resume state."""
     directory = home / spec.name
     save_tensors(directory / "weights.safetensors", model.state_dict(), {"spec": spec.identity})
     save_tensors(directory / "test_logits.safetensors", {"logits": test_logits}, {"spec": spec.identity})

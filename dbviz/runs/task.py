@@ -14,30 +14,42 @@ __all__ = ["Training"]
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Trains a run where the store has none; it can be sent to another process or machine.
+    """Trains the run of a spec if it is not in the store; the task can be sent to another process or machine.
 
     Example:
-        >>> from dbviz.executors import Pool, run_tasks  # doctest: +SKIP
-        >>> run_tasks(dict.fromkeys(specs, 1.0), Training(dataset="cifar10", home=home), Pool(processes=2))
+        >>> import tempfile
+        >>> from dbviz.data import shapes
+        >>> from dbviz.executors import InProcess, run_tasks
+        >>> from dbviz.spec import Recipe
+        >>> images = Images(train=shapes(32), test=shapes(8, split="test"))
+        >>> spec = RunSpec(dataset="shapes", arch="fcnet", width=16, recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     task = Training(dataset="shapes", images=images, home=Path(home), device="cpu")
+        ...     failures = run_tasks({spec: 1.0}, task, InProcess(), progress=False)
+        >>> failures
+        []
     """
 
     dataset: str
+    """A name that `dbviz.load_images` knows."""
     home: Path
-    """Where runs are kept; the processes of a cluster must share it."""
+    """The directory of the runs, which the machines of a cluster must share."""
     data_dir: Path | None = None
     images: Images | None = field(default=None, compare=False, repr=False)
-    """Images that have no name to be loaded by."""
+    """Images that cannot be loaded by a name."""
     device: str = "auto"
 
     def __call__(self, spec: RunSpec) -> None:
-        """Raises:
-        TrainingDiverged: a loss is not finite.
+        """Trains the run.
+
+        Raises:
+            TrainingDiverged: a loss is not finite.
         """
-        only = {"seconds": {spec: 1.0}, "progress": False}
-        fit_specs([spec], _images(self), device=choose_device(self.device), home=self.home, **only)
+        device = choose_device(self.device)
+        fit_specs([spec], _images(self), device=device, home=self.home, seconds={spec: 1.0}, progress=False)
 
 
 @functools.lru_cache(maxsize=1)
 def _images(training: Training) -> Images:
-    """The images, kept in memory for a process's next run."""
+    """The images, cached in memory for a process's next run."""
     return training.images or load_images(training.dataset, training.data_dir)

@@ -1,4 +1,4 @@
-"""Training one run: from its spec to the files in the store, resumed where an earlier process was stopped."""
+"""Training one run: from its spec to the files in the store, resumed from the checkpoint of an interrupted process."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterator
@@ -15,8 +15,8 @@ from dbviz.data import DeviceBatches, Images, ImageSet, mislabelled, noisy_label
 from dbviz.models.build import build
 from dbviz.models.nudge import nudge
 from dbviz.runs import store
-from dbviz.runs.backbones import Features, features_of, headed
-from dbviz.spec import RunSpec
+from dbviz.runs.backbones import backbone_features, build_with_new_head
+from dbviz.spec import Precision, RunSpec
 from dbviz.training import Checkpoint, EpochMetrics, accuracy, logits, train
 from dbviz.training.device import deterministic_algorithms
 from dbviz.training.forward_check import check_deterministic_forward
@@ -24,7 +24,7 @@ from dbviz.training.heads import FeatureBatches, head_logits
 from dbviz.training.least_squares import least_squares
 from dbviz.training.objectives import make_objective
 
-__all__ = ["epochs_to_keep", "is_complete", "train_run", "training_images"]
+__all__ = ["is_complete", "missing_epochs", "train_run", "training_images"]
 
 
 def train_run(
@@ -36,19 +36,30 @@ def train_run(
     keep: Collection[int] = (),
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Trains the run of `spec` if the store does not have it, from its last checkpoint if there is one.
+    """Trains the run of `spec` if it is not in the store, from its last checkpoint if there is one.
 
     If another process is training the run, this one waits until it is finished.
 
     Args:
         home: the directory of all runs.
-        keep: epochs whose weights are kept too. A finished run without them is trained again, with bitwise identical
+        keep: epochs whose weights are stored too. A finished run without them is trained again, with bitwise identical
             results.
         on_batch: called after each step with the number of images in it.
 
     Raises:
         InputError: the network is random in evaluation mode, or a run trained with --fast lacks an epoch of `keep`.
         TrainingDiverged: a loss is not finite.
+
+    Example:
+        >>> import tempfile
+        >>> from dbviz.data import shapes
+        >>> from dbviz.spec import Recipe
+        >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
+        >>> spec = RunSpec(dataset="shapes", arch="fcnet", width=16, recipe=Recipe(epochs=2, learning_rate=0.1))
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     train_run(spec, images, device=torch.device("cpu"), home=Path(home), keep=[1])
+        ...     sorted(path.name for path in Path(home, spec.name).glob("weights*"))
+        ['weights-epoch-1.safetensors', 'weights.safetensors']
     """
     with store.locked(spec, home):
         if not is_complete(spec, home, keep):
@@ -56,22 +67,23 @@ def train_run(
 
 
 def is_complete(spec: RunSpec, home: Path, keep: Collection[int] = ()) -> bool:
-    """Whether the store has the finished run of `spec`, with its weights after the epochs `keep`.
+    """Whether the finished run of `spec` is in the store, with its weights after the epochs `keep`.
 
     Raises:
         InputError: the run has fewer epochs, or its files are damaged.
     """
-    return store.find(spec, home) is not None and not epochs_to_keep(spec, home, keep)
+    return store.find(spec, home) is not None and not missing_epochs(spec, home, keep)
 
 
-def epochs_to_keep(spec: RunSpec, home: Path, keep: Collection[int]) -> list[int]:
+def missing_epochs(spec: RunSpec, home: Path, keep: Collection[int]) -> list[int]:
     """The epochs among `keep` whose weights are not in the store yet.
 
     Raises:
         InputError: the run has fewer epochs.
     """
     if keep and max(keep) > spec.recipe.epochs:
-        raise InputError(f"epoch {max(keep)} asked for, but {spec.name} has {spec.recipe.epochs}: ask for at most that")
+        epochs = spec.recipe.epochs
+        raise InputError(f"epoch {max(keep)} requested, but {spec.name} has {epochs}: request at most that many")
     return [epoch for epoch in keep if not store.has_epoch_weights(spec, home, epoch)]
 
 
@@ -79,11 +91,21 @@ def training_images(spec: RunSpec, images: Images, home: Path) -> ImageSet:
     """The images that `spec` is trained on, with the labels it is trained on.
 
     Raises:
-        InputError: labels that came in a file are not in `home`.
+        InputError: labels that were read from a file are not in `home`.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> from dbviz.spec import LabelNoise, Recipe
+        >>> images = Images(train=shapes(100), test=shapes(20, split="test"))
+        >>> recipe, noise = Recipe(epochs=1, learning_rate=0.1), LabelNoise(rate=0.2)
+        >>> spec = RunSpec(dataset="shapes", arch="vit", train_size=50, label_noise=noise, recipe=recipe)
+        >>> train_set = training_images(spec, images, Path("runs"))
+        >>> int(mislabelled(images.train.first(50), train_set.labels).sum())
+        10
     """
     train, noise = images.train.first(spec.train_size), spec.label_noise
-    given = store.load_label_file(home, noise.labels).numpy() if noise is not None and noise.labels else None
-    return dataclasses.replace(train, labels=noisy_labels(train, noise, spec.seeds.noise, given))
+    file_labels = store.load_label_file(home, noise.labels).numpy() if noise is not None and noise.labels else None
+    return dataclasses.replace(train, labels=noisy_labels(train, noise, spec.seeds.noise, file_labels))
 
 
 def _train(
@@ -106,30 +128,21 @@ def _train(
     if start is not None:
         on_batch(start.metrics.epoch * len(train_set))
 
-    features = None if head is None else features_of(spec, model, head, images, device)
-    if head is None or features is None:
-        test = _Test(images.test, partial(logits, model, images.test, device))
-    else:
-        test = _Test(images.test, partial(head_logits, head, features.test))
-    steps = {"start": start, "test": partial(test.accuracy, precision=spec.recipe.precision), "on_batch": on_batch}
-    if head is not None and features is not None:
-        checkpoints = _train_head(spec, head, features, train_set, device, **steps)
-    else:
-        checkpoints = _train_network(spec, model, images, train_set, device, home, **steps)
-    for checkpoint in checkpoints:
+    training, test = _training_and_test(spec, model, head, images, train_set, device, home)
+    test_accuracy = partial(test.accuracy, precision=spec.recipe.precision)
+    for checkpoint in training(start=start, test=test_accuracy, on_batch=on_batch):
         epochs.append(checkpoint.metrics)
         if checkpoint.metrics.epoch in keep:
             store.save_epoch_weights(spec, home, model, checkpoint.metrics.epoch)
         store.save_checkpoint(spec, home, checkpoint, epochs)
-    # the test after the last epoch was in fp32 already, unless the recipe's precision is another
-    tested = test.outputs if test.outputs is not None and spec.recipe.precision == "fp32" else test.evaluate()
+    outputs = test.outputs_in_fp32(spec.recipe.precision)
     store.finish(
         spec,
         home,
         model,
         epochs,
-        test_accuracy=accuracy(tested, images.test),
-        test_logits=tested,
+        test_accuracy=accuracy(outputs, images.test),
+        test_logits=outputs,
         class_count=len(images.class_names),
         image_shape=images.image_shape,
         initial_fingerprint=initial_fingerprint,
@@ -138,74 +151,66 @@ def _train(
 
 @dataclass
 class _Test:
-    """The test after each epoch; its last outputs are kept."""
+    """The test after each epoch; its last outputs are cached."""
 
     images: ImageSet
     evaluate: Callable[..., Tensor]
     """Logits (n, k) of the test images; takes `precision`."""
     outputs: Tensor | None = None
 
-    def accuracy(self, _: nn.Module, *, precision: str) -> float:
+    def accuracy(self, _: nn.Module, *, precision: Precision) -> float:
         self.outputs = self.evaluate(precision=precision)
         return accuracy(self.outputs, self.images)
 
+    def outputs_in_fp32(self, precision: Precision) -> Tensor:
+        """The outputs after the last epoch, re-evaluated if its test was in another `precision`."""
+        return self.outputs if self.outputs is not None and precision == "fp32" else self.evaluate()
 
-def _train_network(
+
+def _training_and_test(
     spec: RunSpec,
     model: nn.Module,
+    head: nn.Module | None,
     images: Images,
     train_set: ImageSet,
     device: torch.device,
     home: Path,
-    *,
-    start: Checkpoint | None,
-    test: Callable[[nn.Module], float],
-    on_batch: Callable[[int], None],
-) -> Iterator[Checkpoint]:
+) -> tuple[Callable[..., Iterator[Checkpoint]], _Test]:
+    """The training, a function of `start`, `test` and `on_batch`, and its test; both of the head if there is one."""
+    if head is not None:
+        features = backbone_features(spec, model, head, images, device)
+        batches = FeatureBatches(features.train, torch.from_numpy(train_set.labels).to(device), spec.recipe, spec.seeds)
+        training = partial(train, head, batches, spec.recipe, spec.seeds)
+        return training, _Test(images.test, partial(head_logits, head, features.test))
+    test = _Test(images.test, partial(logits, model, images.test, device))
     if spec.recipe.optimizer == "least-squares":
-        return least_squares(model, train_set, device, test=test, on_batch=on_batch)
+        return lambda *, start, **hooks: least_squares(model, train_set, device, **hooks), test  # noqa: ARG005
     teacher = store.find_by_identity(spec.teacher, home).model(device) if spec.teacher else None
     objective = make_objective(spec.recipe, images.train, teacher)
     batches = DeviceBatches.of(train_set, spec.recipe, spec.seeds, device)
-    steps = {"start": start, "test": test, "on_batch": on_batch}
-    return train(model, batches, spec.recipe, spec.seeds, objective=objective, **steps)
-
-
-def _train_head(
-    spec: RunSpec,
-    head: nn.Module,
-    features: Features,
-    train_set: ImageSet,
-    device: torch.device,
-    *,
-    start: Checkpoint | None,
-    test: Callable[[nn.Module], float],
-    on_batch: Callable[[int], None],
-) -> Iterator[Checkpoint]:
-    labels = torch.from_numpy(train_set.labels).to(device)
-    batches = FeatureBatches(features.train, labels, spec.recipe, spec.seeds)
-    return train(head, batches, spec.recipe, spec.seeds, start=start, test=test, on_batch=on_batch)
+    return partial(train, model, batches, spec.recipe, spec.seeds, objective=objective), test
 
 
 def _check_repeatable(spec: RunSpec, home: Path, keep: Collection[int]) -> None:
-    """A finished run is only trained again, for the epochs to be kept, where the result will be bitwise identical."""
+    """Refuses to train a finished run again, for the weights of other epochs, if its results could differ."""
     if store.find(spec, home) is not None and not spec.recipe.deterministic:
         raise InputError(
-            f"{home / spec.name} kept no weights of epochs {sorted(keep)} and was trained with --fast, "
-            "so it cannot be trained to the same bits again: delete it"
+            f"{home / spec.name} has no weights of epochs {sorted(keep)} and was trained with --fast, "
+            "so it cannot be trained again with bitwise identical results: delete it"
         )
 
 
 def _last_checkpoint(spec: RunSpec, home: Path, keep: Collection[int]) -> tuple[Checkpoint | None, list[EpochMetrics]]:
-    """The checkpoint to resume from and the metrics up to there; none if weights to be kept lie before it."""
+    """The checkpoint to resume from and the metrics up to it; none if weights of an earlier epoch are to be stored."""
     start, epochs = store.last_checkpoint(spec, home) or (None, [])
-    if start is not None and any(epoch <= start.metrics.epoch for epoch in epochs_to_keep(spec, home, keep)):
+    too_late = start is not None and any(epoch <= start.metrics.epoch for epoch in missing_epochs(spec, home, keep))
+    if too_late or spec.recipe.optimizer == "least-squares":
         return None, []
     return start, epochs
 
 
 def _labelled(spec: RunSpec, images: Images, home: Path) -> ImageSet:
-    """The images trained on; where labels are wrong on purpose, these are kept with the run."""
+    """The images trained on; with label noise, their labels are stored in the run's directory."""
     train_set = training_images(spec, images, home)
     if spec.label_noise is not None:
         wrong = mislabelled(images.train.first(spec.train_size), train_set.labels)
@@ -214,17 +219,17 @@ def _labelled(spec: RunSpec, images: Images, home: Path) -> ImageSet:
 
 
 def _check_forward(model: nn.Module, images: Images, device: torch.device, name: str) -> None:
-    """Before time is spent on it: a network that is random in evaluation mode would have no labels."""
-    few = list(range(min(8, len(images.test))))
+    """Refuses a network that is random in evaluation mode, before time is spent on its training."""
+    indices = list(range(min(8, len(images.test))))
     with deterministic_algorithms():
-        check_deterministic_forward(model, images.test.normalized(few).to(device), name)
+        check_deterministic_forward(model, images.test.normalized(indices).to(device), name)
 
 
 def _initial(spec: RunSpec, images: Images, home: Path) -> tuple[nn.Module, nn.Module | None]:
-    """The network before its first step, and its head where that alone is trained."""
+    """The network before its first step, and its head if only that is trained."""
     head = None
     if spec.pretrained is not None:
-        model, head = headed(spec, images, home)
+        model, head = build_with_new_head(spec, images, home)
     else:
         model = build(spec.arch, len(images.class_names), spec.width, spec.seeds.init, image_shape=images.image_shape)
     if spec.seeds.nudge is not None:

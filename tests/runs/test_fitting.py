@@ -72,7 +72,8 @@ def test_a_run_records_its_epochs_and_its_accuracy_in_fp32(small_images, tmp_pat
     assert run.test_accuracy == accuracy(logits(run.model(), small_images.test, CPU), small_images.test)
     assert run.class_count == 10
     assert run.image_shape == (3, 32, 32)
-    assert "resnet18k, seed 0, shapes" in repr(run)
+    assert repr(run) == f"Run(resnet18k, seed 0, shapes: test accuracy {run.test_accuracy:.1%}; {run.directory})"
+    assert f"<tr><th>test accuracy</th><td>{run.test_accuracy:.2%}</td></tr>" in run._repr_html_()
 
 
 def test_epochs_are_tested_in_the_recipes_precision_and_the_end_in_fp32(small_images, tmp_path, monkeypatch):
@@ -121,13 +122,13 @@ def test_an_optimizer_brings_its_published_rate(arch, optimizer, rate, small_ima
     options = {"images": small_images, "preset": "paper", "device": CPU, "train_size": 64}
     (spec,) = make_specs([arch], [0], **options, optimizer=optimizer)
     assert (spec.recipe.optimizer, spec.recipe.learning_rate) == (optimizer, rate)
-    (given,) = make_specs([arch], [0], **options, optimizer=optimizer, learning_rate=0.5)
-    assert given.recipe.learning_rate == 0.5
+    (overridden,) = make_specs([arch], [0], **options, optimizer=optimizer, learning_rate=0.5)
+    assert overridden.recipe.learning_rate == 0.5
 
 
 def test_a_repeated_training_elsewhere_has_the_same_bytes(small_images, tmp_path):
-    one, other = (fit_tiny(small_images, tmp_path / home, arch="vit", width=8)[0] for home in "ab")
-    assert weights(one) == weights(other)
+    first, second = (fit_tiny(small_images, tmp_path / home, arch="vit", width=8)[0] for home in "ab")
+    assert weights(first) == weights(second)
 
 
 def test_fitting_does_not_change_the_global_generator(small_images, tmp_path):
@@ -185,9 +186,9 @@ def test_the_default_preset_suits_the_device():
 )
 def test_bad_settings_are_refused_before_anything_is_trained(options, match, small_images, tmp_path, monkeypatch):
     monkeypatch.setattr(training_run, "train", None)
-    given = {"arch": "resnet18k", "preset": "quick", "device": "cpu", "seeds": (0,)} | TINY | options
+    arguments = {"arch": "resnet18k", "preset": "quick", "device": "cpu", "seeds": (0,)} | TINY | options
     with pytest.raises(InputError, match=match):
-        fit(given.pop("arch"), dataset=small_images, home=tmp_path, progress=False, **given)
+        fit(arguments.pop("arch"), dataset=small_images, home=tmp_path, progress=False, **arguments)
     assert not list(tmp_path.glob("*/weights.safetensors"))
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import itertools
 import json
 import os
 import pickle
@@ -11,18 +10,17 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import jaxtyping
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dbviz.core import files
 from dbviz.core.errors import InputError
-from dbviz.core.files import atomic_write, digest, load_tensors, load_weights, save_tensors
+from dbviz.core.files import atomic_write, digest, load_tensors, save_tensors
 from dbviz.models.build import construct
 from dbviz.runs import store
 from dbviz.spec import Recipe, RunSpec, Seeds
@@ -53,230 +51,6 @@ def finished(home: Path) -> Path:
     return home / SPEC.name
 
 
-def state() -> dict[str, Tensor]:
-    """A tensor of every kind that a checkpoint has."""
-    values = torch.arange(24, dtype=torch.float32) / 7
-    return {
-        "weight": values.view(2, 3, 2, 2).to(memory_format=torch.channels_last),
-        "half": values.bfloat16(),
-        "steps": torch.tensor(7, dtype=torch.int64),
-        "flags": torch.tensor([True, False]),
-        "empty": torch.empty(0, 3),
-        "strided": values.view(4, 6)[:, ::2],
-        "special": torch.tensor([float("nan"), float("inf"), -0.0]),
-        "learnt": nn.Parameter(torch.ones(2)),
-    }
-
-
-# ---- tensors
-
-
-def test_tensors_and_metadata_are_read_bitwise(tmp_path):
-    save_tensors(tmp_path / "x.safetensors", state(), {"epochs": [1, 2.5], "name": "ä"})
-    tensors, metadata = load_tensors(tmp_path / "x.safetensors")
-    assert metadata == {"epochs": [1, 2.5], "name": "ä"}
-    assert tensors.keys() == state().keys()
-    for name, tensor in state().items():
-        assert tensors[name].dtype == tensor.dtype
-        assert tensors[name].shape == tensor.shape
-        assert digest({"": tensors[name]}) == digest({"": tensor})
-    assert torch.equal(tensors["weight"], state()["weight"])
-    assert tensors["steps"].item() == 7
-
-
-def test_the_same_state_has_the_same_bytes_in_any_order_and_layout(tmp_path):
-    backwards = {name: tensor.contiguous() for name, tensor in reversed(state().items())}
-    save_tensors(tmp_path / "a", state(), {"x": 1, "y": 2})
-    save_tensors(tmp_path / "b", backwards, {"y": 2, "x": 1})
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def test_tensors_that_share_memory_are_stored(tmp_path):
-    tied = nn.Linear(2, 2).weight
-    save_tensors(tmp_path / "x", {"encoder": tied, "decoder": tied}, {})
-    tensors, _ = load_tensors(tmp_path / "x")
-    assert torch.equal(tensors["encoder"], tied)
-    assert torch.equal(tensors["decoder"], tied)
-
-
-def test_the_digest_distinguishes_names_types_shapes_and_values():
-    zeros = torch.zeros(4)
-    others = [
-        {"a": zeros},
-        {"b": zeros},
-        {"a": zeros.view(2, 2)},
-        {"a": zeros.int()},
-        {"a": torch.tensor([0, 0, 0, -0.0])},
-        {"a": zeros, "b": torch.empty(0)},
-        {"a": zeros[:3], "b": zeros[:1]},
-    ]
-    assert len({digest(tensors) for tensors in others}) == len(others)
-
-
-@pytest.fixture
-def saved(tmp_path) -> Path:
-    path = tmp_path / "weights.safetensors"
-    save_tensors(path, {"bias": torch.ones(3), "weight": torch.arange(6.0).view(2, 3)}, {"epochs": [{"epoch": 1}]})
-    return path
-
-
-def test_a_truncated_file_is_reported_as_damaged_wherever_it_ends(saved):
-    whole = saved.read_bytes()
-    for length in (0, 1, 7, 8, 9, len(whole) // 3, len(whole) - 33, len(whole) - 1):
-        saved.write_bytes(whole[:length])
-        with pytest.raises(InputError, match=r"weights.safetensors is damaged.*\n?.*delete it"):
-            load_tensors(saved)
-
-
-def test_a_flipped_byte_is_detected_wherever_it_is(saved):
-    whole, right = saved.read_bytes(), load_tensors(saved)
-    for place in range(len(whole)):
-        saved.write_bytes(whole[:place] + bytes([whole[place] ^ 0x15]) + whole[place + 1 :])
-        try:
-            tensors, metadata = load_tensors(saved)
-        except InputError:
-            continue
-        # what is read in spite of it must be what was written
-        assert digest(tensors) == digest(right[0]), f"byte {place}"
-        assert metadata == right[1], f"byte {place}"
-
-
-def test_a_file_of_another_program_is_read_only_as_foreign(tmp_path):
-    from safetensors.torch import save_file
-
-    save_file({"a": torch.ones(2)}, tmp_path / "x.safetensors")
-    tensors, metadata = load_tensors(tmp_path / "x.safetensors", foreign=True)
-    assert tensors["a"].tolist() == [1, 1]
-    assert metadata == {}
-    with pytest.raises(InputError, match="do not match the digest"):
-        load_tensors(tmp_path / "x.safetensors")
-
-
-class Malicious:
-    def __reduce__(self) -> tuple:
-        return Path.touch, (Path("executed"),)
-
-
-@pytest.fixture
-def pickles(tmp_path, monkeypatch) -> Iterator[list[Path]]:
-    """A torch zip, torch's older format, and a bare pickle; then nothing may be unpickled."""
-    paths = [tmp_path / "zip.pth", tmp_path / "legacy.pt", tmp_path / "bare.pkl"]
-    torch.save({"w": torch.ones(2), "x": Malicious()}, paths[0])
-    torch.save({"w": torch.ones(2), "x": Malicious()}, paths[1], _use_new_zipfile_serialization=False)
-    paths[2].write_bytes(pickle.dumps(Malicious()))
-
-    def never(*_, **__):
-        raise AssertionError("a pickle was opened")
-
-    for owner, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load")):
-        monkeypatch.setattr(owner, name, never)
-    yield paths
-    assert not Path("executed").exists()
-
-
-def test_a_pickle_is_refused_unopened_with_how_to_convert_it(pickles):
-    for path in pickles:
-        for read in (load_tensors, lambda path: load_weights(nn.Linear(1, 1), path)):
-            with pytest.raises(InputError, match=rf"{path.name} is a pickle.*safetensors.torch.save_file") as error:
-                read(path)
-            assert "\n" not in str(error.value)
-
-
-def test_a_damaged_file_is_not_mistaken_for_a_pickle(tmp_path):
-    # a header of 128 or 640 bytes makes the first byte that of a pickle
-    for pad, wanted in itertools.product(range(0, 700, 8), (128, 640)):
-        save_tensors(tmp_path / "x", {"a": torch.ones(3)}, {"pad": "." * pad})
-        whole = (tmp_path / "x").read_bytes()
-        if int.from_bytes(whole[:8], "little") == wanted:
-            break
-    else:
-        whole = (640).to_bytes(8, "little") + b"{" + b" " * 600
-    assert whole[0] == 0x80
-    (tmp_path / "x").write_bytes(whole[:-1])
-    with pytest.raises(InputError, match="is damaged"):
-        load_tensors(tmp_path / "x")
-
-
-def test_what_is_no_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nothing.safetensors does not exist"):
-        load_tensors(tmp_path / "nothing.safetensors")
-    with pytest.raises(InputError, match="is a directory"):
-        load_tensors(tmp_path)
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="below"):
-        load_tensors(tmp_path / "file" / "below")
-
-
-# ---- weights
-
-
-def test_weights_are_loaded_into_a_module(tmp_path):
-    source, target = nn.Linear(3, 2), nn.Linear(3, 2)
-    save_tensors(tmp_path / "x", source.state_dict(), {})
-    load_weights(target, tmp_path / "x")
-    assert digest(target.state_dict()) == digest(source.state_dict())
-
-
-@pytest.mark.parametrize(
-    ("module", "match"),
-    [
-        (nn.Linear(4, 2), r"weight is \(2, 3\) there, the network has \(2, 4\)"),
-        (nn.Linear(3, 2, bias=False), r"bias is \(2,\) there, the network has absent"),
-        (nn.Sequential(nn.Linear(3, 2)), r"0.bias is absent there, the network has \(2,\)"),
-    ],
-)
-def test_weights_that_do_not_fit_are_refused_by_name_and_change_nothing(module, match, tmp_path):
-    save_tensors(tmp_path / "x.safetensors", nn.Linear(3, 2).state_dict(), {})
-    before = digest(module.state_dict())
-    with pytest.raises(InputError, match=f"x.safetensors does not fit the network: {match}.*--width"):
-        load_weights(module, tmp_path / "x.safetensors")
-    assert digest(module.state_dict()) == before
-
-
-# ---- whole files
-
-
-def disk_full(*_, **__):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace")])
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(owner, name, tmp_path, monkeypatch):
-    atomic_write(tmp_path / "x", b"old")
-    monkeypatch.setattr(owner, name, disk_full)
-    with pytest.raises(OSError, match="No space left"):
-        atomic_write(tmp_path / "x", b"new")
-    assert (tmp_path / "x").read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]
-
-
-def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        atomic_write(tmp_path / "x", b"new")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_is_never_seen_half_written(tmp_path, monkeypatch):
-    atomic_write(tmp_path / "x", b"old")
-    seen = []
-    monkeypatch.setattr(os, "fsync", lambda _: seen.append((tmp_path / "x").read_bytes()))
-    atomic_write(tmp_path / "x", b"new")
-    assert seen == [b"old"]
-    assert (tmp_path / "x").read_bytes() == b"new"
-
-
-def test_folders_on_the_way_are_created(tmp_path):
-    atomic_write(tmp_path / "a" / "b" / "x", b"1")
-    assert (tmp_path / "a" / "b" / "x").read_bytes() == b"1"
-
-
-# ---- runs
-
-
 def test_a_finished_run_is_loaded_with_its_metrics(tmp_path):
     directory = finished(tmp_path)
     run = store.find(SPEC, tmp_path)
@@ -299,8 +73,8 @@ def test_the_environment_of_a_run_is_that_of_its_training(deterministic, tmp_pat
     spec = dataclasses.replace(SPEC, recipe=dataclasses.replace(SPEC.recipe, deterministic=deterministic))
     before = torch.are_deterministic_algorithms_enabled()
     store.begin(spec, tmp_path, CPU)
-    noted = json.loads((tmp_path / spec.name / "environment.json").read_text())
-    assert noted["deterministic_algorithms"] == deterministic
+    recorded = json.loads((tmp_path / spec.name / "environment.json").read_text())
+    assert recorded["deterministic_algorithms"] == deterministic
     assert torch.are_deterministic_algorithms_enabled() == before
 
 
@@ -331,11 +105,11 @@ def test_an_unknown_run_suggests_the_closest(tmp_path):
 
 def test_another_spec_is_another_run(tmp_path):
     finished(tmp_path)
-    for other in (
+    for spec in (
         dataclasses.replace(SPEC, seeds=Seeds.all(1)),
         dataclasses.replace(SPEC, recipe=dataclasses.replace(SPEC.recipe, momentum=0.8)),
     ):
-        assert store.find(other, tmp_path) is None
+        assert store.find(spec, tmp_path) is None
 
 
 def test_a_run_is_unfinished_until_its_metrics_are_written(tmp_path, monkeypatch):
@@ -386,9 +160,9 @@ def test_a_checkpoint_is_read_with_its_metrics(tmp_path):
     store.save_checkpoint(
         SPEC, tmp_path, Checkpoint(metrics=epoch(2), tensors={"a": torch.ones(3)}), [epoch(1), epoch(2)]
     )
-    found = store.last_checkpoint(SPEC, tmp_path)
-    assert found is not None
-    checkpoint, epochs = found
+    resumable = store.last_checkpoint(SPEC, tmp_path)
+    assert resumable is not None
+    checkpoint, epochs = resumable
     assert checkpoint.metrics == epoch(2)
     assert epochs == [epoch(1), epoch(2)]
     assert checkpoint.tensors["a"].tolist() == [1, 1, 1]
@@ -424,8 +198,8 @@ def test_a_damaged_run_is_an_error_that_names_what_to_delete(file, content, tmp_
 
 def test_a_run_whose_spec_is_another_is_an_error(tmp_path):
     directory = finished(tmp_path)
-    other = dataclasses.replace(SPEC, seeds=Seeds.all(1))
-    (directory / "spec.json").write_text(json.dumps(other.to_dict()))
+    another = dataclasses.replace(SPEC, seeds=Seeds.all(1))
+    (directory / "spec.json").write_text(json.dumps(another.to_dict()))
     with pytest.raises(InputError, match="is not the spec that its name stands for: delete"):
         store.find(SPEC, tmp_path)
 
@@ -473,12 +247,12 @@ def test_a_lock_is_exclusive(tmp_path):
         assert held
         with store.locked(SPEC, tmp_path, wait=False) as second:
             assert not second
-        with store.locked(dataclasses.replace(SPEC, width=32), tmp_path, wait=False) as other:
-            assert other
+        with store.locked(dataclasses.replace(SPEC, width=32), tmp_path, wait=False) as held_2:
+            assert held_2
     with pytest.raises(ZeroDivisionError), store.locked(SPEC, tmp_path, wait=False):
         raise ZeroDivisionError
-    with store.locked(SPEC, tmp_path, wait=False) as again:
-        assert again
+    with store.locked(SPEC, tmp_path, wait=False) as held_3:
+        assert held_3
 
 
 def test_the_lock_of_another_process_is_free_once_that_is_killed(tmp_path):
@@ -522,15 +296,15 @@ def test_of_two_processes_that_fit_the_same_run_one_trains_and_the_other_loads_i
                 time.sleep(0.01)
             return locked(*arguments)
 
-        def noted(*arguments, **options):
+        def counting(*arguments, **options):
             (home / f"trained {name}").touch()
             return train(*arguments, **options)
 
-        store.locked, training_run.train = both_at_once, noted
+        store.locked, training_run.train = both_at_once, counting
         images = Images(train=shapes(64), test=shapes(64, split="test"))
-        found, = fit("resnet18k", dataset=images, home=home, preset="quick", device="cpu", progress=False,
+        run, = fit("resnet18k", dataset=images, home=home, preset="quick", device="cpu", progress=False,
                           width=1, train_size=64, epochs=4, batch_size=16)
-        print(found.fingerprint, found.seconds, len(found.epochs))
+        print(run.fingerprint, run.seconds, len(run.epochs))
     """
     processes = [start(script, tmp_path, name) for name in "ab"]
     try:
@@ -543,6 +317,6 @@ def test_of_two_processes_that_fit_the_same_run_one_trains_and_the_other_loads_i
     assert answers[0][0] == answers[1][0]
     (directory,) = (path for path in tmp_path.iterdir() if path.is_dir())
     metrics = json.loads((directory / "metrics.json").read_text())
-    seconds = sum(one["seconds"] for one in metrics["epochs"])
+    seconds = sum(epoch_["seconds"] for epoch_ in metrics["epochs"])
     assert answers[0][0].split() == [digest(load_tensors(directory / "weights.safetensors")[0]), str(seconds), "4"]
     assert not list(directory.glob(".*.part"))

@@ -119,7 +119,7 @@ def test_only_the_head_differs_and_the_run_is_a_whole_network(few, tmp_path):
 def test_a_head_has_the_initial_weights_of_a_whole_network(few, tmp_path):
     run = body(few, tmp_path)
     (spec,) = (head_run.spec for head_run in heads(few, tmp_path, run.spec.name, seeds=[7]))
-    model, head = backbones.headed(spec, few, tmp_path)
+    model, head = backbones.build_with_new_head(spec, few, tmp_path)
     name = head_of(model, few.image_shape)
     assert torch.equal(head.weight, build("resnet18k", 10, 2, seed=7).get_submodule(name).weight)  # pyright: ignore[reportArgumentType, reportCallIssue]
     assert torch.equal(model.state_dict()["0.weight"], state(run)["0.weight"])
@@ -203,7 +203,7 @@ def averaging() -> nn.Module:
     [
         ("{weights}", "resnet18k", {"width": 4}, "does not fit the network: .* give the architecture and --width"),
         ("{weights}", "fcnet", {"width": 16}, "weights.safetensors does not fit the network"),
-        ("{name}", "vit", {}, "pretrained .* is a resnet18k, not the vit asked for: leave --arch out"),
+        ("{name}", "vit", {}, "pretrained .* is a resnet18k, not the vit requested: leave --arch out"),
         ("nowhere.safetensors", "resnet18k", {}, "nowhere.safetensors does not exist"),
         ("some-run", "resnet18k", {}, "no finished run is called 'some-run'"),
         ("{name}", ["resnet18k", "vit"], {}, "--pretrained goes with one architecture, 2 are given"),
@@ -225,7 +225,7 @@ def test_absent_pretrained_weights_are_an_error(few, tmp_path):
     run = body(few, tmp_path)
     spec = heads(few, tmp_path, run.spec.name)[0].spec
     with pytest.raises(InputError, match=f"{spec.pretrained}.safetensors does not exist"):
-        backbones.headed(spec, few, tmp_path / "elsewhere")
+        backbones.build_with_new_head(spec, few, tmp_path / "elsewhere")
 
 
 def test_pretrained_requires_fixed_features():

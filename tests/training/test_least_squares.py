@@ -166,3 +166,18 @@ def test_the_time_of_a_solution_is_estimated(small_images, tmp_path):
     (seconds,) = fitting.estimate_seconds([run.spec], small_images, CPU).values()
     assert 0 < seconds < 60
     assert store.find(run.spec, tmp_path) == run
+
+
+def test_a_run_interrupted_after_its_solution_is_solved_again(small_images, tmp_path, monkeypatch):
+    finish = store.finish
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "finish", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(small_images, tmp_path / "interrupted")
+    monkeypatch.setattr(store, "finish", finish)
+    (resumed,), (complete,) = (fitted(small_images, tmp_path / home) for home in ("interrupted", "complete"))
+    assert resumed.weights.read_bytes() == complete.weights.read_bytes()
+    assert [epoch.epoch for epoch in resumed.epochs] == [1]
