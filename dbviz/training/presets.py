@@ -1,10 +1,10 @@
 """Presets: recipes of every architecture for a first look, for results, and as published."""
 
 from dataclasses import dataclass, replace
-from typing import Unpack
+from typing import Any
 
 from dbviz.core.errors import unknown_name
-from dbviz.spec import Optimizer, Precision, Recipe, RecipeChanges, RunSpec, Seeds
+from dbviz.spec import Optimizer, Precision, Recipe, RunSpec, Seeds
 
 __all__ = ["PRESETS", "Preset", "preset_spec"]
 
@@ -25,25 +25,25 @@ class Preset:
     train_size: int | None = None
 
 
-def _quick(learning_rate: float, width: int, **changes: Unpack[RecipeChanges]) -> Preset:
+def _quick(learning_rate: float, width: int, **changes: Any) -> Preset:
     recipe = Recipe(epochs=5, learning_rate=learning_rate, label_smoothing=0.05, batch_size=64)
     return Preset(recipe=replace(recipe, **changes), width=width, train_size=16_000)
 
 
-def _quick_adam(learning_rate: float, width: int, **changes: Unpack[RecipeChanges]) -> Preset:
+def _quick_adam(learning_rate: float, width: int, **changes: Any) -> Preset:
     return _quick(learning_rate, width, optimizer="adam", weight_decay=0.01, clip_norm=1.0, **changes)
 
 
-def _standard(learning_rate: float, **changes: Unpack[RecipeChanges]) -> Preset:
+def _standard(learning_rate: float, **changes: Any) -> Preset:
     recipe = Recipe(epochs=30, learning_rate=learning_rate, batch_size=256)
     return Preset(recipe=replace(recipe, **changes))
 
 
-def _standard_adam(learning_rate: float, **changes: Unpack[RecipeChanges]) -> Preset:
+def _standard_adam(learning_rate: float, **changes: Any) -> Preset:
     return _standard(learning_rate, epochs=100, optimizer="adam", weight_decay=0.05, clip_norm=1.0, **changes)
 
 
-def _paper(learning_rate: float, **changes: Unpack[RecipeChanges]) -> Preset:
+def _paper(learning_rate: float, **changes: Any) -> Preset:
     return Preset(recipe=replace(Recipe(epochs=100, learning_rate=learning_rate, schedule="steps"), **changes))
 
 
@@ -52,10 +52,15 @@ _LEAST_SQUARES = Recipe(
 )
 """Solved in closed form: learning rate, decay and schedule have no influence."""
 
-_INTERPOLATING = RecipeChanges(optimizer="adam", weight_decay=0.0, label_smoothing=0.0, augmentation="none")
+_INTERPOLATING: dict[str, Any] = {
+    "optimizer": "adam",
+    "weight_decay": 0.0,
+    "label_smoothing": 0.0,
+    "augmentation": "none",
+}
 """No regularisation, so that a network can fit all labels, including wrong ones."""
 
-_NAKKIRAN = RecipeChanges(optimizer="adam", weight_decay=0.0, schedule="constant")
+_NAKKIRAN: dict[str, Any] = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "constant"}
 """Nakkiran et al. 2019."""
 
 PRESETS: dict[str, dict[str, Preset]] = {

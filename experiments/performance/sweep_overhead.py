@@ -67,10 +67,10 @@ def timed(executor: Executor, specs: list[RunSpec], study: Study) -> tuple[float
 
 def main(options: Options) -> None:
     images = Images(train=shapes(16, split="train"), test=shapes(16, split="test"))
-    changes = {"width": 2, "train_size": 16}
     device = torch.device("cpu")
     seeds = range(options.runs)
-    specs = make_specs(["random_features"], seeds, images=images, preset="quick", device=device, **changes)
+    common = {"images": images, "preset": "quick", "device": device}
+    specs = make_specs(["random_features"], seeds, **common, width=2, train_size=16)
     executors: dict[str, Executor] = {"in this process": InProcess(), "processes": Pool(processes=options.workers)}
     if options.ray:
         executors["Ray"] = RayCluster()

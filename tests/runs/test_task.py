@@ -1,5 +1,7 @@
 """A training as a task: an executor trains the same weights as this process."""
 
+from typing import Any
+
 import torch
 
 from dbviz.executors import InProcess, Pool, run_tasks
@@ -12,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def test_runs_trained_by_an_executor_are_those_of_this_process(small_images, tmp_path):
-    tiny = {"width": 4, "train_size": 32, "epochs": 2}
+    tiny: dict[str, Any] = {"width": 4, "train_size": 32, "epochs": 2}
     specs = make_specs(["mlp"], [0, 1], images=small_images, preset="quick", device=CPU, **tiny)
     here = fit_specs(specs, small_images, device=CPU, home=tmp_path / "here", progress=False)
     for name, executor in {"in process": InProcess(), "pool": Pool(processes=1)}.items():
