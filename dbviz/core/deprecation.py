@@ -1,4 +1,4 @@
-"""Old names that keep working for one release, with a warning that gives the new one."""
+"""Old names that keep working for one release, with a warning that names the new one."""
 
 import functools
 import importlib

@@ -208,4 +208,4 @@ def _what_is_wrong(path: Path) -> str:
             "is a pickle, which can run any code when it is opened, and is not read: "
             "convert it where you trust it, with safetensors.torch.save_file(torch.load(...), 'weights.safetensors')"
         )
-    return "is damaged or no safetensors file: delete it to make it again, or give a whole one"
+    return "is damaged or no safetensors file: delete it to make it again, or give an undamaged one"

@@ -193,6 +193,6 @@ def _paint(
 
 def _contrasting(front: Float[np.ndarray, "n 3"], back: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
     """`front` moved away from `back` until they differ by at least .4 in some channel."""
-    apart = front - back
-    largest = np.abs(apart).max(axis=1, keepdims=True)
-    return np.clip(back + apart * np.maximum(1, 0.4 / np.maximum(largest, 1e-3)), 0, 1)
+    difference = front - back
+    largest = np.abs(difference).max(axis=1, keepdims=True)
+    return np.clip(back + difference * np.maximum(1, 0.4 / np.maximum(largest, 1e-3)), 0, 1)

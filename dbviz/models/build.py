@@ -71,7 +71,7 @@ def arch_name(factory: Callable[..., nn.Module]) -> str:
 def definition_of(name: str) -> str | None:
     """Fingerprint of the source of a user's factory; None for architectures of dbviz, timm and torchvision.
 
-    It covers the whole file that defines the factory, since a network is seldom one class; in a notebook, the
+    It covers the whole file that defines the factory, since a network is rarely one class; in a notebook, the
     methods of the class alone. Comments and layout have no influence.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Random features (Rahimi & Recht 2007): a linear head on fixed random ReLUs, a model whose double descent is known."""
+"""Random features (Rahimi & Recht 2007): a linear head on fixed random ReLUs, the best understood double descent."""
 
 import math
 

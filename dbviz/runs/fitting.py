@@ -132,6 +132,18 @@ def fit_specs(
 
     Raises:
         InputError: a run has fewer epochs, or cannot be trained again with bitwise identical results.
+
+    Example:
+        >>> import tempfile
+        >>> from dbviz.data import shapes
+        >>> from dbviz.spec import Recipe
+        >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
+        >>> spec = RunSpec(dataset="shapes", arch="fcnet", width=16, recipe=Recipe(epochs=2, learning_rate=0.1))
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     options = {"device": torch.device("cpu"), "home": Path(home), "progress": False, "keep": [1]}
+        ...     (run,) = fit_specs([spec], images, **options)
+        ...     run.at(1).weights.name
+        'weights-epoch-1.safetensors'
     """
     missing = unfinished(specs, home, keep)
     if missing:

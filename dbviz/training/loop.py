@@ -48,9 +48,19 @@ class EpochMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """The state of a training between two epochs; for an example see `train`.
+    """The state of a training between two epochs.
 
     The tensors are not copies: copy or write them before the next epoch.
+
+    Example:
+        >>> from dbviz.data import DeviceBatches, shapes
+        >>> from dbviz.models import build
+        >>> recipe, network = Recipe(epochs=2, learning_rate=0.01), build("fcnet", width=16)
+        >>> batches = DeviceBatches.of(shapes(64), recipe, Seeds(), torch.device("cpu"))
+        >>> checkpoint = next(train(network, batches, recipe, Seeds()))
+        >>> resumed = train(network, batches, recipe, Seeds(), start=checkpoint)
+        >>> [checkpoint.metrics.epoch for checkpoint in resumed]
+        [2]
     """
 
     metrics: EpochMetrics

@@ -1,10 +1,10 @@
 """Presets: recipes of every architecture for a first look, for results, and as published."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Unpack
 
 from dbviz.core.errors import unknown_name
-from dbviz.spec import Optimizer, Precision, Recipe, RunSpec, Seeds
+from dbviz.spec import Optimizer, Precision, Recipe, RecipeChanges, RunSpec, Seeds
 
 __all__ = ["PRESETS", "Preset", "preset_spec"]
 
@@ -25,26 +25,30 @@ class Preset:
     train_size: int | None = None
 
 
-def _quick(learning_rate: float, width: int, **changes: Any) -> Preset:
+def _quick(learning_rate: float, width: int, /, **changes: Unpack[RecipeChanges]) -> Preset:
     recipe = Recipe(epochs=5, learning_rate=learning_rate, label_smoothing=0.05, batch_size=64)
     return Preset(recipe=replace(recipe, **changes), width=width, train_size=16_000)
 
 
-def _quick_adam(learning_rate: float, width: int, **changes: Any) -> Preset:
-    return _quick(learning_rate, width, optimizer="adam", weight_decay=0.01, clip_norm=1.0, **changes)
+def _quick_adam(learning_rate: float, width: int, /) -> Preset:
+    return _quick(learning_rate, width, optimizer="adam", weight_decay=0.01, clip_norm=1.0)
 
 
-def _standard(learning_rate: float, **changes: Any) -> Preset:
+def _standard(learning_rate: float, /, **changes: Unpack[RecipeChanges]) -> Preset:
     recipe = Recipe(epochs=30, learning_rate=learning_rate, batch_size=256)
     return Preset(recipe=replace(recipe, **changes))
 
 
-def _standard_adam(learning_rate: float, **changes: Any) -> Preset:
-    return _standard(learning_rate, epochs=100, optimizer="adam", weight_decay=0.05, clip_norm=1.0, **changes)
+def _standard_adam(learning_rate: float, /) -> Preset:
+    return _standard(learning_rate, epochs=100, optimizer="adam", weight_decay=0.05, clip_norm=1.0)
 
 
-def _paper(learning_rate: float, **changes: Any) -> Preset:
+def _paper(learning_rate: float, /, **changes: Unpack[RecipeChanges]) -> Preset:
     return Preset(recipe=replace(Recipe(epochs=100, learning_rate=learning_rate, schedule="steps"), **changes))
+
+
+def _with(preset: Preset, /, **changes: Unpack[RecipeChanges]) -> Preset:
+    return replace(preset, recipe=replace(preset.recipe, **changes))
 
 
 _LEAST_SQUARES = Recipe(
@@ -52,15 +56,10 @@ _LEAST_SQUARES = Recipe(
 )
 """Solved in closed form: learning rate, decay and schedule have no influence."""
 
-_INTERPOLATING: dict[str, Any] = {
-    "optimizer": "adam",
-    "weight_decay": 0.0,
-    "label_smoothing": 0.0,
-    "augmentation": "none",
-}
+_INTERPOLATING = RecipeChanges(optimizer="adam", weight_decay=0.0, label_smoothing=0.0, augmentation="none")
 """No regularisation, so that a network can fit all labels, including wrong ones."""
 
-_NAKKIRAN: dict[str, Any] = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "constant"}
+_NAKKIRAN = RecipeChanges(optimizer="adam", weight_decay=0.0, schedule="constant")
 """Nakkiran et al. 2019."""
 
 PRESETS: dict[str, dict[str, Preset]] = {
@@ -77,7 +76,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "mlp_mixer": _quick_adam(2e-3, 64),
         "resnet18k": _quick(0.1, 16),
         # long enough on few enough images to fit them all, as its sweep over widths needs
-        "mlp": replace(_quick(2e-3, 128, epochs=25, **{**_INTERPOLATING, "batch_size": 16}), train_size=1_000),
+        "mlp": replace(_with(_quick(2e-3, 128, epochs=25, batch_size=16), **_INTERPOLATING), train_size=1_000),
         "random_features": Preset(recipe=_LEAST_SQUARES, width=1000, train_size=1000),
     },
     # Published widths, all images, one-cycle: for one modern GPU. Not measured on one yet.
@@ -91,7 +90,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "wideresnet28_30": _standard(0.1),
         "vit": _standard_adam(5e-4),
         "mlp_mixer": _standard_adam(5e-4),
-        "resnet18k": _standard(1e-3, **{**_NAKKIRAN, "epochs": 200, "batch_size": 128, "schedule": "one-cycle"}),
+        "resnet18k": _with(_standard(1e-3, **_NAKKIRAN), epochs=200, batch_size=128, schedule="one-cycle"),
         "mlp": _standard(0.05, augmentation="none"),
         "random_features": Preset(recipe=_LEAST_SQUARES, width=4000, train_size=4000),
     },
@@ -107,7 +106,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "wideresnet28_30": _paper(0.05),
         "vit": _paper(0.02),
         "mlp_mixer": _paper(0.02),
-        "resnet18k": _paper(1e-4, epochs=4000, **_NAKKIRAN),
+        "resnet18k": _with(_paper(1e-4, **_NAKKIRAN), epochs=4000),
         "mlp": _paper(0.01, augmentation="none"),
         "random_features": Preset(recipe=_LEAST_SQUARES, width=10_000, train_size=10_000),
     },

@@ -31,7 +31,7 @@ from dbviz.data import Images, shapes
 from dbviz.executors import Executor, Finished, InProcess, Pool
 from dbviz.executors.ray_cluster import RayCluster
 from dbviz.runs.specs import make_specs
-from dbviz.spec import RunSpec
+from dbviz.spec import RunSpec, SpecChanges
 from dbviz.sweeps import Study, run_sweep, train_and_measure
 
 
@@ -67,10 +67,10 @@ def timed(executor: Executor, specs: list[RunSpec], study: Study) -> tuple[float
 
 def main(options: Options) -> None:
     images = Images(train=shapes(16, split="train"), test=shapes(16, split="test"))
+    changes: SpecChanges = {"width": 2, "train_size": 16}
     device = torch.device("cpu")
     seeds = range(options.runs)
-    common = {"images": images, "preset": "quick", "device": device}
-    specs = make_specs(["random_features"], seeds, **common, width=2, train_size=16)
+    specs = make_specs(["random_features"], seeds, images=images, preset="quick", device=device, **changes)
     executors: dict[str, Executor] = {"in this process": InProcess(), "processes": Pool(processes=options.workers)}
     if options.ray:
         executors["Ray"] = RayCluster()

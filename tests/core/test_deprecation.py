@@ -1,4 +1,4 @@
-"""Names of dbviz 0.1 that still work, with a warning that gives the new one."""
+"""Old names that keep working for one release, with a warning that names the new one."""
 
 import importlib
 

@@ -14,6 +14,7 @@ from dbviz.planes import draw_planes
 from dbviz.runs import Run
 from dbviz.runs.fitting import fit_specs
 from dbviz.runs.specs import make_specs
+from dbviz.spec import SpecChanges
 
 CPU = torch.device("cpu")
 OLD: dict[str, Any] = {"packages": {"torch": "2.11.0"}, "threads": 2}
@@ -23,7 +24,7 @@ NEW: dict[str, Any] = {"packages": {"torch": "2.15.0"}, "threads": 2}
 @pytest.fixture
 def runs(small_images, tmp_path) -> list[Run]:
     """Three runs, of which the last was trained with an older torch."""
-    tiny: dict[str, Any] = {"width": 4, "train_size": 32, "epochs": 1}
+    tiny: SpecChanges = {"width": 4, "train_size": 32, "epochs": 1}
     specs = make_specs(["mlp"], range(3), images=small_images, preset="quick", device=CPU, **tiny)
     runs = fit_specs(specs, small_images, device=CPU, home=tmp_path, progress=False)
     for run, env in zip(runs, (NEW, NEW, OLD), strict=True):

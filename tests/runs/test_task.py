@@ -1,7 +1,5 @@
 """A training as a task: an executor trains the same weights as this process."""
 
-from typing import Any
-
 import torch
 
 from dbviz.executors import InProcess, Pool, run_tasks
@@ -9,12 +7,13 @@ from dbviz.runs import store
 from dbviz.runs.fitting import fit_specs
 from dbviz.runs.specs import make_specs
 from dbviz.runs.task import Training
+from dbviz.spec import SpecChanges
 
 CPU = torch.device("cpu")
 
 
 def test_runs_trained_by_an_executor_are_those_of_this_process(small_images, tmp_path):
-    tiny: dict[str, Any] = {"width": 4, "train_size": 32, "epochs": 2}
+    tiny: SpecChanges = {"width": 4, "train_size": 32, "epochs": 2}
     specs = make_specs(["mlp"], [0, 1], images=small_images, preset="quick", device=CPU, **tiny)
     here = fit_specs(specs, small_images, device=CPU, home=tmp_path / "here", progress=False)
     for name, executor in {"in process": InProcess(), "pool": Pool(processes=1)}.items():
