@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from dbviz.runs import Run, fit
     from dbviz.spec import LabelNoise, Recipe, RunSpec, Seeds
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "ImageSet": "dbviz.data",

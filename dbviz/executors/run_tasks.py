@@ -37,7 +37,7 @@ def run_tasks(
         ...     RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=n, learning_rate=0.1)) for n in (1, 2)
         ... ]
         >>> run_tasks(
-        ...     {spec: spec.recipe.epochs for spec in specs},
+        ...     {spec: float(spec.recipe.epochs) for spec in specs},
         ...     lambda spec: print("training for", spec.recipe.epochs),
         ...     InProcess(),
         ...     progress=False,

@@ -70,7 +70,7 @@ def plot_histograms(
 
     Example:
         >>> import matplotlib.pyplot as plt
-        >>> figure = plot_histograms({"vit": np.array([0.70, 0.71, 0.73])}, figsize=(3, 2))
+        >>> figure = plot_histograms({"vit": np.array([0.70, 0.71, 0.73])}, figsize=(3.0, 2.0))
         >>> figure.axes[0].get_title()
         'vit, 3 runs'
         >>> plt.close(figure)

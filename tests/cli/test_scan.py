@@ -139,7 +139,7 @@ def test_a_run_that_fails_leaves_the_scan_of_the_others(unlucky, left, capsys, m
         ("--splits 0", "splits are 0: give at least 1"),
         ("--pretrained nothing", "no finished run is called 'nothing'"),
         ("--pretrained nothing.safetensors", "nothing.safetensors does not exist"),
-        ("--pretrained timm:test_resnet", "is a timm:test_resnet, not the mlp asked for: leave --arch out"),
+        ("--pretrained timm:test_resnet", "is a timm:test_resnet, not the mlp requested: leave --arch out"),
         ("--arch mlp fcnet --pretrained a.safetensors", "--pretrained goes with one architecture, 2 are given"),
         ("--workers 0 --executor processes", "0 processes: give at least 1"),
     ],
