@@ -1,7 +1,8 @@
 """Executes the notebooks in place, so that the documentation shows their outputs.
 
-Every notebook starts with an empty store and one thread. Metadata that differs between executions is removed, figures
-have 80 dots per inch, and a notebook is refused if an output has an absolute path or the file exceeds 600 kB.
+Every notebook starts with an empty store and one thread, and stops at the old name of something renamed. Metadata that
+differs between executions is removed, figures have 80 dots per inch, and a notebook is refused if an output has an
+absolute path or the file exceeds 600 kB.
 
     python notebooks/execute.py                               # all of them, about two minutes on one core
     python notebooks/execute.py notebooks/01_quickstart.ipynb
@@ -32,7 +33,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "matplotlibrc").write_text("figure.dpi: 80\nsavefig.dpi: 80\n")
-        os.environ |= {"DBVIZ_HOME": f"{folder}/runs", "OMP_NUM_THREADS": "1"}
+        os.environ |= {"DBVIZ_HOME": f"{folder}/runs", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error::FutureWarning"}
         resources = {"metadata": {"path": folder}}
         NotebookClient(notebook, timeout=600, record_timing=False, resources=resources).execute()
     notebook.metadata = METADATA
