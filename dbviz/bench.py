@@ -1,4 +1,4 @@
-"""python -m dbviz.bench: how fast this machine samples, trains and scores, against the usual way and the bare net."""
+"""python -m dbviz.bench: how fast this machine samples, trains and scores, against a baseline and the bare network."""
 
 import sys
 
