@@ -1,7 +1,7 @@
 """dbviz: would this network draw the same decision boundary if it were trained again?
 
-    spec -> data -> models -> training -> runs -> planes -> label maps -> margins, scores -> sweeps, audits
-         -> figures, reports -> commands
+    spec -> data -> models -> training -> executors -> runs -> planes -> label maps -> margins, scores
+         -> sweeps, audits -> figures, reports -> benchmarks -> commands
 
 The public names below load on first use, so that `import dbviz` and `--help` need no torch.
 """
@@ -64,6 +64,7 @@ _MODULES = {
 """The module of each public name."""
 _PACKAGES = (
     "audits",
+    "benchmarks",
     "data",
     "executors",
     "figures",
@@ -74,6 +75,7 @@ _PACKAGES = (
     "reports",
     "runs",
     "scores",
+    "spec",
     "sweeps",
     "training",
 )
@@ -91,6 +93,7 @@ __all__ = [
     "RunSpec",
     "Seeds",
     "audits",
+    "benchmarks",
     "data",
     "draw_planes",
     "environment",
@@ -109,6 +112,7 @@ __all__ = [
     "seed_everything",
     "seed_worker",
     "seeded_loader",
+    "spec",
     "sweeps",
     "training",
     "worker_generator",

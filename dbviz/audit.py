@@ -1,4 +1,4 @@
-"""python -m dbviz.audit: is a training the same twice; do definitions begin alike; where does the spread come from."""
+"""python -m dbviz.audit: does a training repeat, do two definitions start alike, which source of randomness matters."""
 
 import sys
 

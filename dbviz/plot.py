@@ -1,4 +1,4 @@
-"""python -m dbviz.plot: the decision regions of several networks under several seeds, on one plane."""
+"""python -m dbviz.plot: decision regions of several networks under several seeds on one plane."""
 
 import sys
 

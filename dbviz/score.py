@@ -1,4 +1,4 @@
-"""python -m dbviz.score: how reproducible and how fragmented networks are, with intervals."""
+"""python -m dbviz.score: every score within and between networks, of runs or of label-map files, with intervals."""
 
 import sys
 

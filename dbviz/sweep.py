@@ -1,4 +1,4 @@
-"""python -m dbviz.sweep: error, fragmentation and reproducibility as networks widen: double descent."""
+"""python -m dbviz.sweep: error, fragmentation, reproducibility and margins as networks widen: double descent."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""python -m dbviz.train: networks trained and kept, without a picture."""
+"""python -m dbviz.train: trains networks and keeps them, without a figure."""
 
 import sys
 

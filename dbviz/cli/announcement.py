@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from dbviz.cli.job import Job
-from dbviz.core.terminal import duration, say
+from dbviz.core.terminal import counted, duration, say
 from dbviz.executors import Executor, InProcess
 from dbviz.runs.fitting import estimate_seconds, unfinished
 from dbviz.spec import RunSpec
@@ -20,9 +20,8 @@ def announce(job: Job, specs: Sequence[RunSpec], executor: Executor | None = Non
         executor: what trains them; by default they are trained in this process, one after another.
     """
     missing = unfinished(specs, job.home)
-    plural = "network" if len(specs) == 1 else "networks"
     how = f"preset {job.preset}, {specs[0].recipe.precision}, on {_where(job.device, executor)}"
-    what = f"{len(specs)} {plural} ({', '.join(_descriptions(specs))}), {how}"
+    what = f"{counted(len(specs), 'network')} ({', '.join(_descriptions(specs))}), {how}"
     if not missing:
         say(f"{job.images.name}: {what}: all trained already, in {job.home}.")
         return {}
@@ -44,7 +43,7 @@ def _where(device: torch.device, executor: Executor | None) -> str:
         return f"{device.type.upper()}, {executor}"
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    return f"CPU, {counted(torch.get_num_threads(), 'thread')}"
 
 
 def _descriptions(specs: Sequence[RunSpec]) -> list[str]:
@@ -54,5 +53,5 @@ def _descriptions(specs: Sequence[RunSpec]) -> list[str]:
         width = f" of width {spec.width}" if spec.width is not None else ""
         size = f"{spec.train_size:,}" if spec.train_size is not None else "all"
         head = f", a new head on {spec.pretrained[:6]}" if spec.pretrained is not None else ""
-        descriptions.append(f"{spec.arch}{width}{head}, {spec.recipe.epochs} epochs of {size} images")
+        descriptions.append(f"{spec.arch}{width}{head}, {counted(spec.recipe.epochs, 'epoch')} of {size} images")
     return list(dict.fromkeys(descriptions))

@@ -38,9 +38,14 @@ FigureFormat = Literal["png", "pdf", "svg"]
 class NetworkOptions:
     """Which networks, under which seeds."""
 
-    arch: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("resnet18",)
-    """Architectures: fcnet, vgg19, resnet18, densenet121, wideresnet28_10, wideresnet28_20, wideresnet28_30, vit,
-    mlp_mixer, resnet18k, timm:NAME, torchvision:NAME, or package.module:Factory for your own."""
+    arch: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(
+            metavar="NAME ...",
+            help=f"Architectures: {', '.join(ARCHITECTURE_NAMES)}, timm:NAME, torchvision:NAME, or "
+            "package.module:Factory for your own.",
+        ),
+    ] = ("resnet18",)
     seeds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N ...")] = ("0", "1", "2")
     """Seeds; ranges such as 0-4 are understood."""
     preset: Preset | None = None

@@ -19,7 +19,7 @@ from dbviz.cli.options import (
 )
 from dbviz.core.errors import InputError
 from dbviz.core.paths import output_directory
-from dbviz.core.terminal import print_table, say, say_written
+from dbviz.core.terminal import counted, print_table, say, say_written
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -152,9 +152,11 @@ def _read(options: ScoreOptions, out: Path) -> Scored:
     from dbviz.label_maps import combine, load
 
     maps = combine([load(path) for path in options.files])
-    say(f"Scoring {maps.sizes['model']} models on {maps.sizes['plane']} planes from {len(options.files)} files.")
+    files = counted(len(options.files), "file")
+    say(f"Scoring {maps.sizes['model']} models on {maps.sizes['plane']} planes from {files}.")
     name = "+".join(path.stem for path in options.files)[:100]
-    return maps, out / f"{name}.scores", {}
+    # another name than the scores of the networks themselves, of which there are more
+    return maps, out / f"{name}-from_files.nc", {}
 
 
 def _sampled(options: ScoreOptions) -> Scored:
@@ -263,7 +265,7 @@ def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
 
     where = f"{maps.attrs['dataset']} {maps.attrs['split']}, {maps.sizes['plane']} planes"
     matrix = matrix_frame(summary.matrix, names)
-    print_table(f"Reproducibility, {where}, 95 % intervals over planes and runs", ["", *names], frame_rows(matrix))
+    print_table(f"Reproducibility, {where}, 95 % intervals", ["", *names], frame_rows(matrix))
     widths, rows = widths_of(maps), summary_rows(maps, summary)
     rows.insert(1, ["width", *(widths[runs[0]] for runs in runs_by_network(maps).values())])
     print_table("By network, 95 % intervals", ["", *names], rows)

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["duration", "print_table", "say", "say_written"]
+__all__ = ["counted", "duration", "print_table", "say", "say_written"]
 
 
 def say(text: str) -> None:
@@ -57,3 +57,13 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, in the plural where it is not 1.
+
+    Example:
+        >>> counted(1, "epoch"), counted(16_000, "image")
+        ('1 epoch', '16,000 images')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -112,11 +112,15 @@ def combine(maps: Sequence[xr.Dataset]) -> xr.Dataset:
                 what = "padding" if name == "margin" else name
                 raise InputError(
                     f"file 1 and file {number} differ in {what} ({shown[0]} and {shown[1]}): "
-                    "combine maps of the same planes on the same grid"
+                    "combine maps of the same planes on the same grid, drawn and sampled with the same --dataset, "
+                    "--split, --triplets, --triplet-seed, --resolution and --padding"
                 )
     names = [str(name) for part in maps for name in part.model.values]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"model {repeated[0]} is in two of the files: give each model once")
+        raise InputError(
+            f"model {repeated[0]} is in two of the files: give each model once; two trainings of the same spec need "
+            "names of their own, such as maps.assign_coords(model=...), or other seeds"
+        )
     merged = {
         name: json.dumps({k: v for m in maps for k, v in json.loads(m.attrs.get(name, "{}")).items()})
         for name in _BY_MODEL

@@ -68,7 +68,7 @@ def test_plot_trains_draws_and_writes_everything(capsys):
 
     # the first line says what will be done, where and for how long
     first = out.splitlines()[0]
-    assert "shapes: 2 networks (resnet18 of width 4, 1 epochs of 64 images), preset quick" in first
+    assert "shapes: 2 networks (resnet18 of width 4, 1 epoch of 64 images), preset quick" in first
     assert "CPU" in first
     assert "2 to train, about" in first
 

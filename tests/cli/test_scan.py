@@ -32,7 +32,7 @@ def test_a_scan_is_trained_printed_stored_and_drawn(capsys):
     assert main([*TINY, "--seeds", "0-4", "--epochs", "1", "3"]) == 0
     out = capsys.readouterr().out
     first = out.splitlines()[0]
-    assert "shapes: 10 networks (mlp of width 4, 1 epochs of 32 images, mlp of width 4, 3 epochs of 32 images)" in first
+    assert "shapes: 10 networks (mlp of width 4, 1 epoch of 32 images, mlp of width 4, 3 epochs of 32 images)" in first
     assert "on CPU, in this process: 10 to train, about" in first
     found = numbers()
     assert [group["name"] for group in found["groups"]] == ["mlp epochs 1", "mlp epochs 3"]
