@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint docs clean
+.PHONY: demo test test-all test-gpu lint docs clean
 
 demo: $(VENV)/.demo  ## decision regions of three small ResNets on the built-in images
 	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 8000 --epochs 8 --width 8 --preset quick
@@ -13,6 +13,9 @@ test: $(VENV)/.dev  ## the test suite without the tests that need minutes
 
 test-all: $(VENV)/.dev  ## every test
 	$(BIN)/python -m pytest
+
+test-gpu: $(VENV)/.dev  ## the tests that need a CUDA device; skipped where there is none
+	$(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/.dev  ## what CI and pre-commit check
 	$(BIN)/ruff check .
