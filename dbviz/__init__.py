@@ -7,6 +7,8 @@ The public names below load on first use, so that `import dbviz` and `--help` ne
 """
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from dbviz.core.deprecation import renamed_module
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
     from dbviz.spec import LabelNoise, Recipe, RunSpec, Seeds
 
 __version__ = "0.2.0"
+
+if "torch.cuda" not in sys.modules or not sys.modules["torch.cuda"].is_initialized():
+    # cuBLAS reads this once, at its first product, which may come long before the first deterministic one
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 _MODULES = {
     "ImageSet": "dbviz.data",

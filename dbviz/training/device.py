@@ -68,13 +68,16 @@ def deterministic_algorithms(enabled: bool = True) -> Iterator[None]:
     See the note "Reproducibility" of PyTorch's documentation for what this covers. The settings are restored
     afterwards.
 
+    Raises:
+        InputError: CUDA was initialised without CUBLAS_WORKSPACE_CONFIG, so matrix products may not be deterministic.
+
     Example:
         >>> with deterministic_algorithms():
         ...     torch.are_deterministic_algorithms_enabled()
         True
     """
     if enabled:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+        _check_cublas_workspace()
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
@@ -90,6 +93,16 @@ def deterministic_algorithms(enabled: bool = True) -> Iterator[None]:
         _use_deterministic_algorithms(before[0], warn_only=before[1])
         _filling.fill_uninitialized_memory = before[2]
         torch.backends.cudnn.benchmark = before[3]
+
+
+def _check_cublas_workspace() -> None:
+    """Sets cuBLAS's variable, which importing dbviz does too; refuses a process in which cuBLAS may not have read it."""
+    if torch.cuda.is_initialized() and "CUBLAS_WORKSPACE_CONFIG" not in os.environ:
+        raise InputError(
+            "CUDA was initialised without CUBLAS_WORKSPACE_CONFIG, which deterministic matrix products need: set "
+            "CUBLAS_WORKSPACE_CONFIG=:4096:8 before Python starts, or import dbviz before the first use of CUDA"
+        )
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def _use_deterministic_algorithms(enabled: bool, *, warn_only: bool = False) -> None:

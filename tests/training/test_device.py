@@ -1,6 +1,8 @@
 """Devices by name, their default precision, and settings that are restored."""
 
 import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -93,6 +95,43 @@ def test_a_users_cublas_setting_stays(monkeypatch):
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     with deterministic_algorithms():
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
+_IMPORT = """
+import os, sys
+{before}
+import dbviz
+print(os.environ.get("CUBLAS_WORKSPACE_CONFIG"), "torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "printed"),
+    [
+        ("", ":4096:8 False"),
+        ("os.environ['CUBLAS_WORKSPACE_CONFIG'] = ':16:8'", ":16:8 False"),
+        ("import torch; torch.cuda.is_initialized = lambda: True", "None True"),
+    ],
+)
+def test_importing_dbviz_sets_the_cublas_workspace_where_cublas_can_still_read_it(before, printed):
+    variables = {name: value for name, value in os.environ.items() if name != "CUBLAS_WORKSPACE_CONFIG"}
+    code = _IMPORT.format(before=before)
+    ran = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == printed
+
+
+def test_cuda_initialised_without_a_cublas_workspace_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    before = settings()
+    with pytest.raises(InputError, match="CUBLAS_WORKSPACE_CONFIG.*import dbviz before"), deterministic_algorithms():
+        pass
+    assert settings() == before
+    with deterministic_algorithms(False):
+        pass
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    with deterministic_algorithms():
+        assert settings()[0] is True
 
 
 def test_cudnn_may_benchmark_without_determinism():
