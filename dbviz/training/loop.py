@@ -218,13 +218,15 @@ def _tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Te
 
 
 def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Restores model and optimizer from a checkpoint; strides too: the layout of a momentum selects its kernel."""
+    """Restores model and optimizer from a checkpoint; strides too: the layout of a momentum selects its kernel.
+
+    Every tensor of the optimizer is on its parameter's device, also Adam's number of steps, as fused kernels need.
+    """
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
     for name, parameter in model.named_parameters():
         prefix = f"optimizer.{name}."
         for key, value in tensors.items():
             if key.startswith(prefix) and "." not in key.removeprefix(prefix):
-                like = (
-                    torch.empty_like(parameter, dtype=value.dtype) if value.shape == parameter.shape else value.clone()
-                )
-                optimizer.state[parameter][key.removeprefix(prefix)] = like.copy_(value)
+                like = parameter if value.shape == parameter.shape else value
+                restored = torch.empty_like(like, dtype=value.dtype, device=parameter.device).copy_(value)
+                optimizer.state[parameter][key.removeprefix(prefix)] = restored

@@ -1,6 +1,7 @@
 """Steps computed by hand, and trainings that are bitwise identical: repeated, interrupted, or watched."""
 
 import math
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,8 @@ from dbviz.core.files import digest, load_tensors, save_tensors
 from dbviz.data import DeviceBatches, Images
 from dbviz.models import ARCHITECTURES, build
 from dbviz.spec import Recipe, Seeds
-from dbviz.training import Checkpoint, train
+from dbviz.training import Checkpoint, loop, train
+from dbviz.training.optimizers import make_optimizer
 
 CPU = torch.device("cpu")
 
@@ -49,6 +51,40 @@ def by_hand(**changes) -> Recipe:
 
 def weight(checkpoint: Checkpoint) -> list[float]:
     return checkpoint.tensors["model.1.weight"].flatten().tolist()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "sam"])
+def test_restored_optimizer_state_is_on_the_device_of_its_parameter(optimizer):
+    recipe = by_hand(optimizer=optimizer, momentum=0.9)
+    (checkpoint,) = train(zeros(), ONE_IMAGE, recipe, Seeds())
+    model = zeros().to("meta")
+    restored = make_optimizer(model, recipe)
+    with warnings.catch_warnings(action="ignore"):  # nothing is copied into a tensor without storage
+        loop._restore(model, restored, checkpoint.tensors)
+    (state,) = restored.state.values()
+    assert {name: tensor.device.type for name, tensor in state.items()} == dict.fromkeys(state, "meta")
+    assert len(state) == (3 if optimizer == "adam" else 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "sam"])
+def test_a_resumed_training_is_bitwise_identical_on_a_gpu(optimizer, small_images):
+    device = torch.device("cuda")
+    recipe = Recipe(epochs=2, learning_rate=0.01, optimizer=optimizer, batch_size=32)
+    batches = DeviceBatches.of(small_images.train, recipe, Seeds(), device)
+
+    def network() -> nn.Module:
+        return build("fcnet", width=16).to(device)
+
+    checkpoints = train(network(), batches, recipe, Seeds())
+    first = next(checkpoints)
+    tensors = {name: tensor.cpu().clone() for name, tensor in first.tensors.items()}  # as from a file
+    (whole,) = checkpoints
+    (resumed,) = train(network(), batches, recipe, Seeds(), start=Checkpoint(metrics=first.metrics, tensors=tensors))
+    assert resumed.tensors.keys() == whole.tensors.keys()
+    for name, tensor in whole.tensors.items():
+        assert torch.equal(resumed.tensors[name].cpu(), tensor.cpu()), name
 
 
 def test_one_step_is_as_computed_by_hand():
