@@ -61,7 +61,9 @@ def torch_stream(seed: int, *path: str | int) -> torch.Generator:
 def torch_seeded(seed: int, *path: str | int) -> Iterator[None]:
     """Within the block torch's global generators (CPU and every CUDA device) are seeded by the stream of `path`.
 
-    Their states are restored afterwards.
+    Their states are restored afterwards. CUDA is not initialised for this: a process that computes on the CPU needs
+    no GPU memory, and a forked worker cannot initialise it. Where it is initialised later, it has the seed that it
+    would have had.
 
     Example:
         >>> import torch
@@ -73,6 +75,11 @@ def torch_seeded(seed: int, *path: str | int) -> Iterator[None]:
     """
     import torch
 
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(stream_key(seed, *path))
-        yield
+    initialized, users_seed = torch.cuda.is_initialized(), torch.initial_seed()
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if initialized else ()):
+            torch.manual_seed(stream_key(seed, *path))
+            yield
+    finally:
+        if not initialized:
+            torch.cuda.manual_seed_all(users_seed)  # replaces the key, which waits for CUDA's initialisation

@@ -1,6 +1,9 @@
 """Streams: equal exactly where seed and name are, without effect on the global generators."""
 
+import contextlib
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,3 +39,30 @@ def test_torch_seeded_restores_the_global_generator():
     assert torch.equal(torch.rand(3), expected)
     with torch_seeded(1, "dropout"):
         assert torch.equal(torch.rand(3), first)
+
+
+@pytest.mark.parametrize(("initialized", "devices"), [(False, []), (True, [0, 1])])
+def test_torch_seeded_leaves_cuda_alone_where_it_is_not_initialised(initialized, devices, monkeypatch):
+    forked = []
+
+    @contextlib.contextmanager
+    def fork_rng(devices):
+        forked.extend(devices)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: initialized)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: None)
+    monkeypatch.setattr(torch.random, "fork_rng", fork_rng)
+    with torch_seeded(1, "dropout"):
+        assert forked == devices
+
+
+def test_torch_seeded_leaves_the_users_seed_to_a_cuda_that_starts_later(monkeypatch):
+    queued = []
+    torch.manual_seed(7)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", queued.append)
+    with torch_seeded(1, "dropout"):
+        assert queued == [stream_key(1, "dropout")]
+    assert queued[-1] == 7
