@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float32, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from dbviz.core.errors import InputError
 from dbviz.core.streams import numpy_stream
@@ -111,8 +111,8 @@ def adversarial_direction(
     """The direction in which a model's loss on an image rises fastest: the gradient with respect to the image.
 
     Returns:
-        A function of a normalised image and its label, for `draw_planes_around`. It raises `InputError` where the
-        gradient is zero.
+        A function of a normalised image and its label, for `draw_planes_around`, computed on the device of the
+        model's parameters. It raises `InputError` where the gradient is zero.
 
     Example:
         >>> from dbviz.data import shapes
@@ -125,8 +125,9 @@ def adversarial_direction(
 
     def direction(image: Float32[Tensor, "c h w"], label: int) -> Float32[Tensor, "c h w"]:
         with eval_mode(model), torch.inference_mode(mode=False), torch.enable_grad():
-            leaf = image[None].clone().requires_grad_(True)
-            F.cross_entropy(model(leaf), torch.tensor([label])).backward()
+            parameter = next(model.parameters(), image) if isinstance(model, nn.Module) else image
+            leaf = image[None].to(parameter.device, copy=True).requires_grad_(True)
+            F.cross_entropy(model(leaf), torch.tensor([label], device=leaf.device)).backward()
         if leaf.grad is None or not leaf.grad.any():
             raise InputError("the model's loss has no gradient at an image: no adversarial direction there")
         return leaf.grad[0]

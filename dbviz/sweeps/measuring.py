@@ -214,7 +214,14 @@ def _margins(model: nn.Module, images: Images, study: Study) -> dict[str, Tensor
     if count > len(images.test):
         raise InputError(f"margins at {count} test images requested, but there are {len(images.test)}")
     indices = np.arange(count)
-    margins = measure_margins(model, images.test, indices=indices, directions=study.directions, distances=DISTANCES)
+    margins = measure_margins(
+        model,
+        images.test,
+        indices=indices,
+        directions=study.directions,
+        distances=DISTANCES,
+        device=study.device,
+    )
     return {
         "margin": torch.from_numpy(margins.margin.values[0]),
         "crossed": torch.from_numpy(margins.crossed.values[0]),

@@ -1,11 +1,14 @@
 """Planes through noise, through shuffled images and around an image have the corners that their names promise."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from dbviz.core.errors import InputError
+from dbviz.planes import off_manifold
 from dbviz.planes.off_manifold import adversarial_direction, draw_noise_planes, draw_planes_around, draw_shuffled_planes
 
 
@@ -54,6 +57,21 @@ def test_the_adversarial_direction_of_a_linear_model_is_known(small_images):
     assert torch.allclose(adversarial_direction(model)(image, 3), expected, atol=1e-6)
     (plane,) = draw_planes_around(small_images.test, 1, direction=lambda _, __: expected)
     assert torch.allclose(plane.u, expected / expected.norm(), atol=1e-5)
+
+
+def test_the_adversarial_direction_is_computed_on_the_device_of_the_model(monkeypatch):
+    devices = []
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def recorded(logits, target):
+        devices.extend([logits.device.type, target.device.type])
+        return cross_entropy(logits, target)
+
+    monkeypatch.setattr(off_manifold.F, "cross_entropy", recorded)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 3)).to("meta")
+    with contextlib.suppress(NotImplementedError, RuntimeError):  # a gradient on `meta` has no values to compare with 0
+        adversarial_direction(model)(torch.ones(3, 4, 4), 0)
+    assert devices == ["meta", "meta"]
 
 
 def test_bad_requests_are_refused(small_images):

@@ -53,3 +53,17 @@ def test_measuring_is_estimated_from_one_batch(make, study, monkeypatch):
     assert measuring.estimate_measuring_seconds(network, study) == pytest.approx((32 + 3 * 36) / 64)
     wider = dataclasses.replace(study, margin_images=2, directions=5)
     assert measuring.estimate_measuring_seconds(features, wider) == pytest.approx((32 + 2 * 5 * 35) / 64)
+
+
+def test_regions_and_margins_are_measured_on_the_device_of_the_study(make, study, monkeypatch):
+    devices = {}
+    for name in ("sample", "measure_margins"):
+
+        def recorded(*arguments, name=name, function=getattr(measuring, name), **options):
+            devices[name] = options.get("device")
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(measuring, name, recorded)
+    (spec,) = make(seeds=(0,))
+    train_and_measure(spec, dataclasses.replace(study, margin_images=2, directions=2))
+    assert devices == {"sample": "cpu", "measure_margins": "cpu"}
