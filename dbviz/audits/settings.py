@@ -13,7 +13,7 @@ import torch
 
 from dbviz.core.errors import InputError
 from dbviz.spec import Precision, Setting
-from dbviz.training.device import deterministic_algorithms, evaluation_batch
+from dbviz.training.device import deterministic_algorithms, evaluation_batch, fp32_precision
 
 __all__ = ["SETTINGS", "Settings", "apply_settings", "check_settings", "missing_requirement", "with_changed"]
 
@@ -129,22 +129,20 @@ def check_settings(settings: Settings, device: torch.device, *, also: Sequence[S
 @contextlib.contextmanager
 def apply_settings(settings: Settings) -> Iterator[None]:
     """Within the block torch computes under the settings; afterwards all are restored."""
-    backends: list[Any] = [torch.backends.cudnn.conv, torch.backends.cuda.matmul]  # pyright: ignore[reportAttributeAccessIssue]
-    before, threads = [backend.fp32_precision for backend in backends], torch.get_num_threads()
-    with deterministic_algorithms(settings.deterministic):  # restores what is set here too
+    threads = torch.get_num_threads()
+    with (
+        deterministic_algorithms(settings.deterministic),  # restores what is set here too
+        fp32_precision("tf32" if settings.tf32 else "ieee"),
+    ):
         # `torch.use_deterministic_algorithms` would also import torch's compiler
         torch._C._set_deterministic_algorithms(settings.deterministic, warn_only=settings.deterministic)
         torch.backends.cudnn.benchmark = settings.cudnn_benchmark
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
         try:
-            for backend in backends:
-                backend.fp32_precision = "tf32" if settings.tf32 else "ieee"
             torch.set_num_threads(settings.threads or threads)
             yield
         finally:
             torch.set_num_threads(threads)
-            for backend, precision in zip(backends, before, strict=True):
-                backend.fp32_precision = precision
 
 
 def _on(value: bool) -> str:

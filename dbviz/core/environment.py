@@ -96,12 +96,26 @@ def _numerical_settings() -> dict[str, Any]:
         "mkldnn.conv": backends.mkldnn.conv,
     }
     return {
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "float32_matmul_precision": _matmul_precision(),
         "fp32_precision": {name: operation.fp32_precision for name, operation in operations.items()},
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "cudnn_benchmark": backends.cudnn.benchmark,
         "cudnn_deterministic": backends.cudnn.deterministic,
     }
+
+
+def _matmul_precision() -> str:
+    """`torch.get_float32_matmul_precision`, which raises where precisions of single libraries differ from it.
+
+    There it is the value that would give the CPU's precision, or else the one that allows TF32 on CUDA.
+    """
+    import torch
+
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        backends: Any = torch.backends
+        return "medium" if backends.mkldnn.matmul.fp32_precision == "bf16" else "high"
 
 
 def _gpu(device: Any) -> dict[str, Any]:

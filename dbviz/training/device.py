@@ -4,16 +4,24 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from dbviz.core.errors import InputError, unknown_name
 from dbviz.spec import Precision
 
-__all__ = ["choose_device", "default_precision", "deterministic_algorithms", "evaluation_batch", "full_precision"]
+__all__ = [
+    "choose_device",
+    "default_precision",
+    "deterministic_algorithms",
+    "evaluation_batch",
+    "fp32_precision",
+    "full_precision",
+]
 
 _filling: Any = torch.utils.deterministic
+_backends: Any = torch.backends
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -96,7 +104,7 @@ def deterministic_algorithms(enabled: bool = True) -> Iterator[None]:
 
 
 def _check_cublas_workspace() -> None:
-    """Sets cuBLAS's variable, which importing dbviz does too; refuses a process in which cuBLAS may not have read it."""
+    """Sets cuBLAS's variable, as importing dbviz does; refuses a process in which cuBLAS may not have read it."""
     if torch.cuda.is_initialized() and "CUBLAS_WORKSPACE_CONFIG" not in os.environ:
         raise InputError(
             "CUDA was initialised without CUBLAS_WORKSPACE_CONFIG, which deterministic matrix products need: set "
@@ -119,21 +127,82 @@ def _use_deterministic_algorithms(enabled: bool, *, warn_only: bool = False) -> 
 
 
 @contextlib.contextmanager
-def full_precision() -> Iterator[None]:
-    """Within the block convolutions and matrix products of fp32 tensors on CUDA use fp32, not TF32.
+def full_precision(enabled: bool = True) -> Iterator[None]:
+    """Within the block fp32 tensors on CUDA are computed in fp32, not TF32; if not `enabled`, as the user set it.
 
     Example:
         >>> with full_precision():
         ...     torch.backends.cuda.matmul.fp32_precision
         'ieee'
     """
-    cudnn: Any = torch.backends.cudnn
-    operations: list[Any] = [cudnn.conv, torch.backends.cuda.matmul]
-    before = [operation.fp32_precision for operation in operations]
+    with fp32_precision("ieee") if enabled else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
+def fp32_precision(precision: Literal["ieee", "tf32"]) -> Iterator[None]:
+    """Within the block fp32 convolutions, recurrent layers and matrix products on CUDA are computed in `precision`.
+
+    The settings are restored exactly: an operation that inherited its precision inherits it again. Within the block
+    `torch.backends.cuda.matmul.allow_tf32`, which torch's compiler reads, is what `precision` means;
+    `torch.backends.cudnn.allow_tf32` raises, since setting it would end the inheritance for good. On the CPU nothing
+    changes.
+
+    Example:
+        >>> with fp32_precision("tf32"):
+        ...     torch.backends.cuda.matmul.allow_tf32
+        True
+    """
+    cudnn = _backends.cudnn  # its precision is the parent of all operations on CUDA
+    operations = [cudnn.conv, cudnn.rnn, _backends.cuda.matmul]
+    with _legacy_matmul_precision(precision):
+        before = _own_precision(cudnn, _backends)
+        cudnn.fp32_precision = precision
+        explicit = [(operation, operation.fp32_precision) for operation in operations]
+        explicit = [(operation, own) for operation, own in explicit if own != precision]
+        try:
+            for operation, _ in explicit:
+                operation.fp32_precision = precision
+            yield
+        finally:
+            for operation, own in explicit:
+                operation.fp32_precision = own
+            cudnn.fp32_precision = before
+
+
+@contextlib.contextmanager
+def _legacy_matmul_precision(precision: Literal["ieee", "tf32"]) -> Iterator[None]:
+    """Within the block `torch.set_float32_matmul_precision` agrees with `precision`, where it can be read at all.
+
+    It sets the precision on the CPU too, which is set back at once.
+    """
+    matmul, mkldnn = _backends.cuda.matmul, _backends.mkldnn
     try:
-        for operation in operations:
-            operation.fp32_precision = "ieee"
+        before = torch.get_float32_matmul_precision()
+        agrees = matmul.allow_tf32 == (precision == "tf32")
+    except RuntimeError:  # the user has mixed the two interfaces
+        agrees = True
+    if agrees:
+        yield
+        return
+    on_cuda = _own_precision(matmul, _backends, _backends.cudnn)
+    on_cpu = _own_precision(mkldnn.matmul, _backends, mkldnn)
+    try:
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        mkldnn.matmul.fp32_precision = on_cpu
         yield
     finally:
-        for operation, precision in zip(operations, before, strict=True):
-            operation.fp32_precision = precision
+        torch.set_float32_matmul_precision(before)
+        matmul.fp32_precision, mkldnn.matmul.fp32_precision = on_cuda, on_cpu
+
+
+def _own_precision(operation: Any, *parents: Any) -> str:
+    """The precision of an operation without what it inherits from its parents, given from the outermost."""
+    inherited = []
+    for parent in parents:
+        inherited.append(parent.fp32_precision)
+        parent.fp32_precision = "none"
+    own = operation.fp32_precision
+    for parent, precision in zip(parents, inherited, strict=True):
+        parent.fp32_precision = precision
+    return own
