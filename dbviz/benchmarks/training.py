@@ -15,7 +15,7 @@ from dbviz.data import DeviceBatches, Images, ImageSet
 from dbviz.models import build
 from dbviz.spec import RunSpec
 from dbviz.training import train
-from dbviz.training.device import deterministic_algorithms
+from dbviz.training.device import deterministic_algorithms, full_precision
 from dbviz.training.loop import training_step
 from dbviz.training.objectives import plain_objective
 from dbviz.training.optimizers import make_optimizer
@@ -103,7 +103,7 @@ def bare_step(spec: RunSpec, images: Images, device: torch.device, *, compile: b
     if compile:
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
         network.compile(dynamic=False)
-    with deterministic_algorithms(recipe.deterministic):
+    with deterministic_algorithms(recipe.deterministic), full_precision(recipe.precision == "fp32"):
         seconds = steady_seconds(
             lambda: training_step(network, optimizer, loss, batch, labels, recipe, recipe.learning_rate), device
         )

@@ -27,7 +27,7 @@ from dbviz.margins.directions import Along, check_directions, draw_targets, unit
 from dbviz.margins.first_change import FirstChanges, check_search, first_changes
 from dbviz.runs import Run
 from dbviz.training import choose_device
-from dbviz.training.device import deterministic_algorithms, evaluation_batch
+from dbviz.training.device import deterministic_algorithms, evaluation_batch, full_precision
 from dbviz.training.evaluation import eval_mode
 
 __all__ = ["DISTANCES", "measure_margins"]
@@ -109,6 +109,7 @@ def measure_margins(
 
     with ExitStack() as stack:
         stack.enter_context(deterministic_algorithms())
+        stack.enter_context(full_precision())
         ready = [model.model(chosen) if isinstance(model, Run) else model for model in named.values()]
         for model in ready:
             stack.enter_context(eval_mode(model))

@@ -34,7 +34,7 @@ from dbviz.core.errors import InputError
 from dbviz.core.files import atomic_write, load_tensors, save_tensors
 from dbviz.runs.run import Run, read_json, weights_name
 from dbviz.spec import RunSpec
-from dbviz.training.device import deterministic_algorithms
+from dbviz.training.device import deterministic_algorithms, full_precision
 from dbviz.training.loop import Checkpoint, EpochMetrics
 
 __all__ = [
@@ -214,7 +214,8 @@ def begin(spec: RunSpec, home: Path, device: torch.device) -> None:
     for partial in directory.glob(".*.part"):
         partial.unlink()
     atomic_write(directory / "spec.json", _to_json(spec.to_dict()))
-    with deterministic_algorithms(spec.recipe.deterministic):  # the settings of the training
+    recipe = spec.recipe
+    with deterministic_algorithms(recipe.deterministic), full_precision(recipe.precision == "fp32"):  # as in training
         atomic_write(directory / "environment.json", _to_json(environment(device)))
 
 

@@ -36,7 +36,7 @@ from dbviz.runs.training_run import training_images
 from dbviz.spec import RunSpec
 from dbviz.sweeps.study import Study
 from dbviz.training import choose_device, logits
-from dbviz.training.device import deterministic_algorithms
+from dbviz.training.device import deterministic_algorithms, full_precision
 
 __all__ = [
     "Measurements",
@@ -194,7 +194,7 @@ def _measure(run: Run, images: Images, planes: PlaneSet, study: Study, device: t
     }
     epoch = run.epoch or len(run.epochs)
     metadata = {"spec": run.spec.identity, "epoch": epoch, "weights": run.fingerprint}
-    with deterministic_algorithms():  # the setting under which the run was measured
+    with deterministic_algorithms(), full_precision():  # the settings under which the run was measured
         text = json.dumps(environment(device), indent=2) + "\n"
     files.atomic_write(_environment_path(study, run.spec, epoch), text.encode())
     files.save_tensors(_path(study, run.spec, epoch), tensors, metadata)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dbviz.data.arrays import ImageSet
 from dbviz.spec import Precision
-from dbviz.training.device import evaluation_batch
+from dbviz.training.device import evaluation_batch, full_precision
 
 __all__ = ["accuracy", "eval_mode", "logits"]
 
@@ -49,7 +49,7 @@ def logits(
     """The model's outputs for every image, on the CPU.
 
     Args:
-        precision: bf16 evaluates under autocast.
+        precision: bf16 evaluates under autocast; fp32 without TF32.
 
     Example:
         >>> from dbviz.data import shapes
@@ -58,7 +58,11 @@ def logits(
         torch.Size([20, 10])
     """
     batches, batch_size = [], evaluation_batch(device)
-    with eval_mode(model), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with (
+        eval_mode(model),
+        full_precision(precision == "fp32"),
+        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+    ):
         for start in range(0, len(images), batch_size):
             batch = images.normalized(np.arange(start, min(start + batch_size, len(images))))
             batches.append(model(batch.to(device, memory_format=torch.channels_last)).float())

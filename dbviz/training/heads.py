@@ -15,7 +15,7 @@ from dbviz.core.errors import InputError
 from dbviz.data.arrays import ImageSet
 from dbviz.data.device_batches import epoch_order
 from dbviz.spec import Precision, Recipe, Seeds
-from dbviz.training.device import deterministic_algorithms, evaluation_batch
+from dbviz.training.device import deterministic_algorithms, evaluation_batch, full_precision
 from dbviz.training.evaluation import eval_mode, logits
 
 __all__ = ["FeatureBatches", "features", "head_logits", "head_of"]
@@ -79,7 +79,11 @@ def head_logits(
 ) -> Float32[Tensor, "n k"]:
     """The head's outputs, on the CPU: bitwise identical to `dbviz.training.logits`, whose batches it uses."""
     kind = features.device.type
-    with eval_mode(head), torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
+    with (
+        eval_mode(head),
+        full_precision(precision == "fp32"),
+        torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"),
+    ):
         batches = [head(batch).float() for batch in features.split(evaluation_batch(features.device))]
     return torch.cat(batches).cpu()
 

@@ -14,7 +14,7 @@ from dbviz.core.errors import TrainingDiverged
 from dbviz.core.streams import numpy_stream, torch_seeded
 from dbviz.data.device_batches import Batches
 from dbviz.spec import Recipe, Seeds
-from dbviz.training.device import deterministic_algorithms
+from dbviz.training.device import deterministic_algorithms, full_precision
 from dbviz.training.objectives import Objective, plain_objective
 from dbviz.training.optimizers import learning_rate, make_optimizer, sam_ascent
 
@@ -114,6 +114,7 @@ def train(
         with (
             torch_seeded(seeds.augment, "dropout", epoch),
             deterministic_algorithms(recipe.deterministic),
+            full_precision(recipe.precision == "fp32"),
         ):
             rng = numpy_stream(seeds.augment, "mode", epoch)
             metrics = _epoch(model, optimizer, objective, batches, recipe, epoch, rng, device, on_batch)

@@ -12,7 +12,7 @@ from dbviz.data.device_batches import DeviceBatches
 from dbviz.models.build import build, construct
 from dbviz.models.registry import ARCHITECTURES
 from dbviz.spec import Recipe, RunSpec
-from dbviz.training.device import deterministic_algorithms
+from dbviz.training.device import deterministic_algorithms, full_precision
 from dbviz.training.evaluation import logits
 from dbviz.training.heads import features, head_of
 from dbviz.training.least_squares import least_norm_solution
@@ -51,7 +51,11 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
     optimizer = make_optimizer(model, recipe)
     # a teacher's forward pass is left out: it costs a third of a step at most
     objective = plain_objective(recipe) if spec.teacher else make_objective(recipe, images.train)
-    with torch_seeded(0, "pilot"), deterministic_algorithms(recipe.deterministic):
+    with (
+        torch_seeded(0, "pilot"),
+        deterministic_algorithms(recipe.deterministic),
+        full_precision(recipe.precision == "fp32"),
+    ):
         _step(model, optimizer, objective, inputs, labels, recipe)
         _wait(device)
         start = time.perf_counter()

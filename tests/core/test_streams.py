@@ -52,7 +52,7 @@ def test_torch_seeded_leaves_cuda_alone_where_it_is_not_initialised(initialized,
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: initialized)
-    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: None)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: None)
     monkeypatch.setattr(torch.random, "fork_rng", fork_rng)
     with torch_seeded(1, "dropout"):
         assert forked == devices

@@ -1,6 +1,7 @@
 """Measurements of one run: those of its model, where they are stored, and how long they take."""
 
 import dataclasses
+import functools
 import itertools
 from types import SimpleNamespace
 
@@ -57,13 +58,13 @@ def test_measuring_is_estimated_from_one_batch(make, study, monkeypatch):
 
 def test_regions_and_margins_are_measured_on_the_device_of_the_study(make, study, monkeypatch):
     devices = {}
+
+    def recorded(name, function, *arguments, **options):
+        devices[name] = options.get("device")
+        return function(*arguments, **options)
+
     for name in ("sample", "measure_margins"):
-
-        def recorded(*arguments, name=name, function=getattr(measuring, name), **options):
-            devices[name] = options.get("device")
-            return function(*arguments, **options)
-
-        monkeypatch.setattr(measuring, name, recorded)
+        monkeypatch.setattr(measuring, name, functools.partial(recorded, name, getattr(measuring, name)))
     (spec,) = make(seeds=(0,))
     train_and_measure(spec, dataclasses.replace(study, margin_images=2, directions=2))
     assert devices == {"sample": "cpu", "measure_margins": "cpu"}

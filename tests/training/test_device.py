@@ -124,7 +124,7 @@ def test_cuda_initialised_without_a_cublas_workspace_is_named_with_its_remedy(mo
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     before = settings()
-    with pytest.raises(InputError, match="CUBLAS_WORKSPACE_CONFIG.*import dbviz before"), deterministic_algorithms():
+    with pytest.raises(InputError, match=r"CUBLAS_WORKSPACE_CONFIG.*import dbviz before"), deterministic_algorithms():
         pass
     assert settings() == before
     with deterministic_algorithms(False):

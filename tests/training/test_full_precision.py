@@ -1,14 +1,23 @@
 """What is called fp32 is computed in fp32, not TF32, and the user's precision is restored exactly."""
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from dbviz.audits.settings import Settings, apply_settings
 from dbviz.core.environment import environment
+from dbviz.data import DeviceBatches, ImageSet, shapes
+from dbviz.margins import measure_margins
+from dbviz.models import build
+from dbviz.spec import Recipe, Seeds
+from dbviz.training import logits, train
 from dbviz.training.device import full_precision
+from dbviz.training.heads import head_logits
 
 CPU = torch.device("cpu")
 BACKENDS: Any = torch.backends
@@ -106,3 +115,63 @@ def test_an_audit_of_tf32_restores_the_settings_of_the_user(user):  # noqa: ARG0
             assert BACKENDS.cuda.matmul.allow_tf32 is True
         assert environment()["fp32_precision"]["cuda.matmul"] == "tf32"
     assert everything() == before
+
+
+class Recorder(nn.Module):
+    """Class 0 for every image; records the precision of each forward pass, and raises where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3))
+        self.recorded: set[tuple[str, ...]] = set()
+        self.raises = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.recorded.add(tuple(operation.fp32_precision for operation in ON_CUDA.values()))
+        if self.raises:
+            raise ZeroDivisionError
+        return self.weight + torch.zeros(len(x), 3).index_fill(1, torch.tensor(0), 1.0)
+
+
+def trained(model: nn.Module, images: ImageSet, **changes: Any) -> None:
+    recipe = Recipe(epochs=1, learning_rate=0.1, augmentation="none", **changes)
+    list(train(model, DeviceBatches.of(images, recipe, Seeds(), CPU), recipe, Seeds()))
+
+
+PATHS: dict[str, Callable[[Recorder, ImageSet], Any]] = {
+    "margins": lambda model, images: measure_margins(model, images, directions=2, device="cpu"),
+    "logits": lambda model, images: logits(model, images, CPU),
+    "head": lambda model, _: head_logits(model, torch.ones(4, 2)),
+    "training": trained,
+}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
+def test_fp32_is_ieee_in_every_forward_pass(path, striped):
+    model, before = Recorder(), everything()
+    path(model, striped)
+    assert model.recorded == {("ieee", "ieee", "ieee")}
+    assert everything() == before
+    model.raises = True
+    with pytest.raises(ZeroDivisionError):
+        path(model, striped)
+    assert everything() == before
+
+
+def test_bf16_leaves_the_settings_of_the_user(striped):
+    model, users = Recorder(), tuple(operation.fp32_precision for operation in ON_CUDA.values())
+    logits(model, striped, CPU, precision="bf16")
+    head_logits(model, torch.ones(4, 2), precision="bf16")
+    trained(model, striped, precision="bf16")
+    assert model.recorded == {users}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_fp32_on_a_gpu_is_as_exact_as_on_a_cpu():
+    images, model = shapes(64, split="test"), build("resnet18", width=16)
+    with torch.no_grad():
+        exact = copy.deepcopy(model).double().eval()(images.normalized(np.arange(64)).double())
+    on_gpu = logits(model.cuda(), images, torch.device("cuda"))
+    error = (on_gpu.double() - exact).norm() / exact.norm()
+    assert error < 2e-5  # TF32 has 10 bits: 1e-4 or more
