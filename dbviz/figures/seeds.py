@@ -8,11 +8,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import scipy
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from scipy import stats
 
 from dbviz.figures.palette import class_colours
 from dbviz.scores import Estimate
@@ -82,7 +82,7 @@ def plot_histograms(
             ax.hist(shares, bins="auto", density=True, color=colour, alpha=0.35, edgecolor="white", linewidth=0.6)
             padding = 0.35 * np.ptp(shares)
             x = np.linspace(shares.min() - padding, shares.max() + padding, 300)
-            ax.plot(x, stats.gaussian_kde(shares)(x), color=colour, linewidth=1.6)
+            ax.plot(x, scipy.stats.gaussian_kde(shares)(x), color=colour, linewidth=1.6)
         top = ax.get_ylim()[1]
         ax.set_ylim(-0.09 * top, top)
         ax.vlines(shares, -0.075 * top, -0.015 * top, color=colour, linewidth=0.8)

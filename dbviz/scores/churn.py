@@ -5,9 +5,8 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Float64, Int64
-from scipy.spatial.distance import jensenshannon
-from scipy.special import softmax
 
 from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate, means_estimate
@@ -52,7 +51,7 @@ def jensen_shannon(
         raise InputError(
             f"probabilities of shapes {probabilities_1.shape} and {probabilities_2.shape}: give equal shapes"
         )
-    distance: Any = jensenshannon  # scipy's annotations lack `axis`
+    distance: Any = scipy.spatial.distance.jensenshannon  # scipy's annotations lack `axis`
     return np.asarray(distance(probabilities_1, probabilities_2, base=2, axis=1) ** 2)
 
 
@@ -80,7 +79,7 @@ def image_scores(logits: Float[np.ndarray, "run n k"], labels: Int64[np.ndarray,
     scores = {"test accuracy": means_estimate(correct, **images, bounds=(0.0, 1.0))}
     if len(logits) > 1:
         runs = [np.arange(len(logits))]
-        probabilities = softmax(logits.astype(float), axis=2)
+        probabilities = scipy.special.softmax(logits.astype(float), axis=2)
         divergences = _table(len(logits), lambda i, j: jensen_shannon(probabilities[i], probabilities[j]))
         scores["churn"] = pairs_estimate(churn_table(predicted), runs, **images)
         scores["divergence"] = pairs_estimate(divergences, runs, **images)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float64
-from scipy import stats
 
 from dbviz.core.deprecation import renamed_parameter, warn_renamed
 from dbviz.core.errors import InputError
@@ -238,7 +238,7 @@ def _half_width(variances: list[float], freedom: list[int], level: float) -> flo
     """Student's quantile times the standard error, with Satterthwaite's degrees of freedom."""
     total = sum(variances)
     degrees = total**2 / sum(v**2 / f for v, f in zip(variances, freedom, strict=True)) if total > 0 else 1
-    return float(stats.t.ppf(0.5 + level / 2, degrees)) * np.sqrt(total)
+    return float(scipy.stats.t.ppf(0.5 + level / 2, degrees)) * np.sqrt(total)
 
 
 def _runs(count: int) -> str:

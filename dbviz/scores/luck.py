@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float64
-from scipy import integrate, stats
 
 from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate
@@ -81,9 +81,9 @@ def expected_maximum(count: int) -> float:
     """
 
     def density(x: float) -> float:
-        return float(x * count * stats.norm.pdf(x) * stats.norm.cdf(x) ** (count - 1))
+        return float(x * count * scipy.stats.norm.pdf(x) * scipy.stats.norm.cdf(x) ** (count - 1))
 
-    largest = integrate.quad(density, -10, 10, points=[0, stats.norm.ppf(1 - 1 / (count + 1))])[0]
+    largest = scipy.integrate.quad(density, -10, 10, points=[0, scipy.stats.norm.ppf(1 - 1 / (count + 1))])[0]
     deviation = math.sqrt(2 / (count - 1)) * math.exp(math.lgamma(count / 2) - math.lgamma((count - 1) / 2))
     return largest / deviation
 
@@ -106,7 +106,7 @@ def reached_by_chance(deviations: float, count: int) -> float:
         return 0.0
     squared = deviations**2 * count
     student = math.sqrt((count - 2) * squared / ((count - 1) ** 2 - squared))
-    return float(-np.expm1(count * stats.t.logcdf(student, count - 2)))
+    return float(-np.expm1(count * scipy.stats.t.logcdf(student, count - 2)))
 
 
 def half_accuracies(
@@ -168,7 +168,7 @@ def halves_correlation(halves: Float64[np.ndarray, "split 2 run"], *, level: flo
     # leaving out a run changes a centred sum of products by n / (n - 1) times its own product
     left_out = [part.sum(axis=1, keepdims=True) - runs / (runs - 1) * part for part in products]
     variance = (runs - 1) * float(np.var(_mean_correlation(*left_out)))
-    half_width = float(stats.t.ppf(0.5 + level / 2, runs - 1)) * math.sqrt(variance)
+    half_width = float(scipy.stats.t.ppf(0.5 + level / 2, runs - 1)) * math.sqrt(variance)
     return Estimate(
         value=value,
         low=max(-1.0, value - half_width),
@@ -192,7 +192,7 @@ def chance_correlation(runs: int, splits: int, *, level: float = 0.95) -> float:
         >>> round(chance_correlation(runs=10, splits=100), 2)
         0.46
     """
-    return float(stats.norm.ppf(0.5 + level / 2)) * math.sqrt((1 + 1 / splits) / (2 * (runs - 1)))
+    return float(scipy.stats.norm.ppf(0.5 + level / 2)) * math.sqrt((1 + 1 / splits) / (2 * (runs - 1)))
 
 
 def _mean_correlation(

@@ -20,9 +20,9 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 import xarray as xr
 from jaxtyping import Bool, Float, Float64, Int64
-from scipy import stats
 
 from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.errors import InputError
@@ -54,8 +54,8 @@ def kaplan_meier_median(margin: Float[np.ndarray, "*any"], crossed: Bool[np.ndar
     """
     if margin.size == 0:
         raise InputError("no margin given: choose at least one image")
-    sample = stats.CensoredData(margin[crossed].astype(float), right=margin[~crossed].astype(float))
-    survival = stats.ecdf(sample).sf
+    sample = scipy.stats.CensoredData(margin[crossed].astype(float), right=margin[~crossed].astype(float))
+    survival = scipy.stats.ecdf(sample).sf
     # a product of shares that is one half may be computed as a little more
     over = survival.probabilities <= 0.5 + 1e-9
     return float(survival.quantiles[np.argmax(over)]) if over.any() else math.inf

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from dbviz.core.deprecation import warn_renamed
 from dbviz.core.errors import InputError
@@ -74,7 +74,7 @@ def expected_half_width(pilot: Estimate, runs: int, items: int) -> float:
     if total == 0:
         return 0.0
     degrees = total**2 / (by_runs**2 / (runs - 1) + by_items**2 / (items - 1))
-    return float(stats.t.ppf(0.5 + pilot.level / 2, degrees) * total**0.5)
+    return float(scipy.stats.t.ppf(0.5 + pilot.level / 2, degrees) * total**0.5)
 
 
 def _with_runs(pilot: Estimate, half_width: float, runs: int) -> Plan | None:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from jaxtyping import Float64, Int64, UInt
-from scipy import stats
 
 from dbviz.core.errors import InputError
 from dbviz.scores.agreement import pair_table
@@ -131,7 +131,7 @@ def variance_ratio(
         raise InputError(f"{min(counts)} run has no variance: give at least two runs of each cell")
     denominator = float(reference.var(ddof=1))
     value = float(values.var(ddof=1)) / denominator if denominator > 0 else math.nan
-    tails = stats.f.ppf([0.5 + level / 2, 0.5 - level / 2], counts[0] - 1, counts[1] - 1)
+    tails = scipy.stats.f.ppf([0.5 + level / 2, 0.5 - level / 2], counts[0] - 1, counts[1] - 1)
     low, high = (value / float(tail) for tail in tails)
     return Estimate(
         value=value,
@@ -215,7 +215,9 @@ def runs_needed(level: float = 0.95) -> int:
         39
     """
     return next(
-        count for count in itertools.count(2) if stats.f.ppf(0.5 + level / 2, count - 1, count - 1) <= 1 / NEARLY_FULL
+        count
+        for count in itertools.count(2)
+        if scipy.stats.f.ppf(0.5 + level / 2, count - 1, count - 1) <= 1 / NEARLY_FULL
     )
 
 

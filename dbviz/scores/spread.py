@@ -6,8 +6,8 @@ Accuracies are shares in [0, 1].
 import math
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float64
-from scipy import stats
 
 from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.errors import InputError
@@ -35,7 +35,7 @@ def standard_deviation(
     """
     freedom = _freedom(len(accuracies))
     value = float(accuracies.std(ddof=1))
-    tails = stats.chi2.ppf([0.5 + level / 2, 0.5 - level / 2], freedom)
+    tails = scipy.stats.chi2.ppf([0.5 + level / 2, 0.5 - level / 2], freedom)
     low, high = (value * math.sqrt(freedom / tail) for tail in tails)
     return Estimate(
         value=value,
@@ -101,7 +101,7 @@ def distribution_deviation(correct: Bool[np.ndarray, "run image"], *, level: flo
     half_width = math.inf  # of the logarithm
     if runs > 2 and left_out.min() > 0:
         error = math.sqrt((runs - 1) * float(np.var(np.log(left_out))))
-        half_width = float(stats.t.ppf(0.5 + level / 2, runs - 1)) * error
+        half_width = float(scipy.stats.t.ppf(0.5 + level / 2, runs - 1)) * error
     variance = squares / (runs - 1)
     high_end = variance * math.exp(half_width) if half_width < math.inf else math.inf
     ends = variance * math.exp(-half_width), variance, high_end
