@@ -165,7 +165,7 @@ def _sweep(options: SweepOptions) -> None:
     failed = run_sweep(specs, study, executor, on_event=report_event)
     axes, finished = options.axes, len(failed) < len(specs)
     curves = make_curves(specs, study, along=axes.along, tolerance=axes.tolerance) if finished else []
-    _print(curves, job)
+    _print(curves, specs, job)
     numbers = sweep_fields(curves, specs, study, failed, axes.tolerance)
     report_environment_differences(numbers["environment_differences"])
     title = f"{', '.join(_archs(specs))} on {job.images.name}, preset {job.preset}"
@@ -226,13 +226,16 @@ def _announce(specs: list["RunSpec"], study: "Study", executor: "Executor", job:
     say(f"{what}, {how}: {ready}{count} to do, about {duration(seconds)}.")
 
 
-def _print(curves: list["Curve"], job: "Job") -> None:
+def _print(curves: list["Curve"], specs: list["RunSpec"], job: "Job") -> None:
+    from dbviz.cli.tables import width_of
     from dbviz.reports.sweep import sweep_rows
 
     if not curves:
         return
     columns, rows = sweep_rows(curves)
-    title = f"{job.images.name}, preset {job.preset}, 95 % intervals over runs and planes or images"
+    widths = {width_of(spec) for spec in specs}
+    network = f"{', '.join(_archs(specs))}{f' of width {widths.pop()}' if len(widths) == 1 else ''}"
+    title = f"{job.images.name}, {network}, preset {job.preset}, 95 % intervals over runs and planes or images"
     print_table(title, columns, rows)
     for curve in curves:
         where = "not reached" if curve.threshold is None else f"{curve.threshold:g}"

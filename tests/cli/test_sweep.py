@@ -74,10 +74,12 @@ def test_runs_and_measurements_of_different_environments_are_pointed_out(capsys)
     assert found["computed"]["threads"]["78"] == [f"{one.parent.name} after epoch 1"]
 
 
-def test_epochs_sizes_and_any_field_stand_along():
+def test_epochs_sizes_and_any_field_stand_along(capsys):
     mlp = [*TINY, "--arch", "mlp", "--label-noise", "0", "--margin-images", "0"]
     assert main([*mlp, "--train-size", "32", "--epochs", "2", "--at-epochs", "1", "2", "--out", "epochs"]) == 0
+    capsys.readouterr()
     assert main([*mlp, "--train-size", "16", "32", "--epochs", "1", "--widths", "4", "--out", "sizes"]) == 0
+    assert "shapes, mlp of width 4 (published " in capsys.readouterr().out
     fields = ["--train-size", "32", "--sweep", "recipe.epochs=1,2", "--widths", "4", "--out", "fields"]
     assert main([*mlp, *fields]) == 0
     along = {}
