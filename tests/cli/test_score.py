@@ -140,7 +140,7 @@ def test_label_map_files_alone_give_the_same_scores(scored, capsys, monkeypatch)
     assert main(["a.nc", "b.nc", "--out", "again"]) == 0
     again, first = (
         json.loads(path.read_text())["reproducibility"]
-        for path in (Path("again/a+b.json"), scored.with_suffix(".json"))
+        for path in (Path("again/a+b-from_files.json"), scored.with_suffix(".json"))
     )
     assert again == first
     assert "4 models on 4 planes from 2 files" in capsys.readouterr().out
@@ -181,7 +181,7 @@ def test_results_of_different_environments_are_pointed_out(scored, capsys):
     now = base["packages"]["torch"]
     expected = f"trained in different environments, which may change bits: torch {now} (3 models), 2.11.0 (1 model)."
     assert [line for line in capsys.readouterr().out.splitlines() if "environments" in line] == [f"Note: {expected}"]
-    stored = json.loads(Path("again/a.json").read_text())["environment_differences"]
+    stored = json.loads(Path("again/a-from_files.json").read_text())["environment_differences"]
     assert stored == {"trained": {"torch": {"2.11.0": [first], now: others}}, "computed": {}}
 
 
