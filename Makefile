@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test test-all test-gpu lint docs clean
 
 demo: $(VENV)/.demo  ## decision regions of three small ResNets on the built-in images
-	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 8000 --epochs 8 --width 8 --preset quick
+	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 6000 --epochs 6 --batch-size 32 --width 4 --preset quick
 
 test: $(VENV)/.dev  ## the test suite without the tests that need minutes
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
