@@ -1,6 +1,7 @@
 """How every command starts and ends."""
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,9 @@ __all__ = ["report_environment_differences", "run_command"]
 _RENAMED = {"--margin": "--padding"}
 """Options of dbviz 0.1 by what they are called now; they work until dbviz 0.3."""
 
+_COLLECTION = (200_000, 50, 50)
+"""Thresholds of the garbage collector. With Python's own it costs a cached command half a second, mostly in imports."""
+
 
 def run_command(
     program: str, options: Any, main: Callable[[Any], int | None], argv: Sequence[str] | None = None
@@ -31,6 +35,7 @@ def run_command(
         program: how it is called, such as `python -m dbviz.plot`.
         options: a dataclass of groups of options, or a union of those of subcommands.
     """
+    gc.set_threshold(*_COLLECTION)
     try:
         arguments = _with_new_names(program, sys.argv[1:] if argv is None else argv)
         parsed = tyro.cli(options, prog=program, args=arguments, config=(tyro.conf.OmitArgPrefixes,))

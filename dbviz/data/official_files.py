@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ def ensure_files(name: str, root: Path, files: Mapping[str, str], download: Call
                 f"{name} is not in {root} and could not be downloaded ({_one_line(error)}): "
                 "give the folder that has it with --data-dir (or $DBVIZ_DATA), or use the built-in --dataset shapes"
             ) from error
-    for path, md5 in paths.items():
-        if not path.is_file() or _md5(path) != md5:
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
+        sums = list(pool.map(_md5, paths))
+    for (path, expected), md5 in zip(paths.items(), sums, strict=True):
+        if md5 != expected:
             raise InputError(f"{path} is damaged (not the official MD5 sum): delete it, and it is downloaded again")
 
 
@@ -54,7 +57,9 @@ def torchvision_datasets() -> Any:
     return datasets
 
 
-def _md5(path: Path) -> str:
+def _md5(path: Path) -> str | None:
+    if not path.is_file():
+        return None
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
