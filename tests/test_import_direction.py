@@ -63,7 +63,7 @@ def parts_imported(source: str) -> Iterator[str]:
 
 def against(part: str, source: str) -> list[str]:
     """The imports of a module of `part` that go against the line."""
-    return [found for found in parts_imported(source) if found != part and place_of(found) > place_of(part)]
+    return [imports for imports in parts_imported(source) if imports != part and place_of(imports) > place_of(part)]
 
 
 FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if file.relative_to(PACKAGE).as_posix() not in FACADE]

@@ -39,7 +39,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column, justify="left" if i == 0 else "right")
     for row in rows:
         table.add_row(*row)
-    # a pipe has no width of its own, and no number may be truncated there
+    # a pipe has no width of its own, and numbers must not be truncated there
     console = Console(width=None if sys.stdout.isatty() else 400)
     console.print(title, style="bold", highlight=False)
     console.print(table)

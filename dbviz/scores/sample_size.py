@@ -46,8 +46,8 @@ def plan(pilot: Estimate, half_width: float, *, runs: int | None = None) -> Plan
         runs: plan the items for this many runs; by default runs are planned too.
 
     Raises:
-        InputError: the pilot has no variance over runs, since it has too few or was read from a file; or no number of
-            runs and items is enough.
+        InputError: the pilot has no variance over runs, since it has too few or was read from a file; or the most
+            runs and items that are considered are not enough.
 
     Example:
         >>> pilot = Estimate(value=0.8, low=0.7, high=0.9, items=50, runs=(4,), run_variance=1e-4, item_variance=4e-4)
@@ -78,7 +78,7 @@ def expected_half_width(pilot: Estimate, runs: int, items: int) -> float:
 
 
 def _with_runs(pilot: Estimate, half_width: float, runs: int) -> Plan | None:
-    """The fewest items that are enough with `runs` runs, by bisection; None if no number is."""
+    """The fewest items that are enough with `runs` runs, by bisection; None if none are."""
     low, high = 1, _MOST_ITEMS
     if expected_half_width(pilot, runs, high) > half_width:
         return None

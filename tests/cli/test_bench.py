@@ -8,7 +8,7 @@ import pytest
 from dbviz.cli import bench
 
 TINY = ("--arch", "resnet18", "--dataset", "shapes", "--preset", "quick", "--epochs", "1", "--train-size", "64")
-TINY += ("--width", "4", "--no-compile", "--device", "cpu", "--triplets", "2", "--images", "64", "--out", "found")
+TINY += ("--width", "4", "--no-compile", "--device", "cpu", "--triplets", "2", "--images", "64", "--out", "results")
 
 
 @pytest.mark.slow
@@ -17,7 +17,7 @@ def test_every_benchmark_prints_what_it_writes(what, tmp_path, capsys):
     seeds = ("--seeds", "0", "1") if what in ("scores", "seeds") else ()
     assert bench.main([what, *TINY, *seeds]) == 0
     printed = capsys.readouterr().out
-    stem = tmp_path / "found" / f"bench-{what}-resnet18-cpu"
+    stem = tmp_path / "results" / f"bench-{what}-resnet18-cpu"
     numbers = json.loads(stem.with_suffix(".json").read_text())
     assert numbers["machine"] in printed
     assert len(numbers["timings"]) >= 3

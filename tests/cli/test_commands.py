@@ -118,8 +118,8 @@ def test_plot_points_out_runs_of_different_environments(capsys):
         "trained in different environments, which may change bits: threads 1 (1 model), 77 (1 model)."
         in said(capsys)[0]
     )
-    found = json.loads(written("json").read_text())["environment_differences"]
-    assert found["trained"]["threads"]["77"] == [one.parent.name]
+    differences = json.loads(written("json").read_text())["environment_differences"]
+    assert differences["trained"]["threads"]["77"] == [one.parent.name]
 
 
 def test_plot_samples_again_what_is_asked_for_anew(monkeypatch):
@@ -146,9 +146,9 @@ def test_a_drawn_triplet_repeats_and_has_three_classes():
     arguments = [*TRAINING, "--arch", "fcnet", "--width", "16", "--seeds", "0", "--resolution", "4"]
     assert plot_main(arguments) == 0
     assert plot_main([*arguments, "--triplet-seed", "1"]) == 0
-    found = sorted(OUT.glob("*.nc"))
-    assert len(found) == 2
-    for path in found:
+    paths = sorted(OUT.glob("*.nc"))
+    assert len(paths) == 2
+    for path in paths:
         assert len(set(label_maps.load(path).triplet_label.values[0])) == 3
     before = {path.name: path.read_bytes() for path in OUT.glob("*.png")}
     assert plot_main(arguments) == 0
@@ -407,18 +407,18 @@ print(status, *(package for package in ("torch", "numpy", "xarray", "matplotlib"
     ],
 )
 def test_what_cannot_work_is_refused_before_torch_is_loaded(command, arguments, expected, python):
-    found = python("-c", REFUSE, f"dbviz.cli.{command}", *arguments.split())
-    assert found.returncode == 0, found.stderr
-    assert expected in found.stderr
-    assert found.stdout == "2\n", "loaded a heavy library"
+    completed = python("-c", REFUSE, f"dbviz.cli.{command}", *arguments.split())
+    assert completed.returncode == 0, completed.stderr
+    assert expected in completed.stderr
+    assert completed.stdout == "2\n", "loaded a heavy library"
 
 
 @pytest.mark.parametrize("name", commands())
 def test_help_answers_without_loading_anything_heavy(name, python):
-    found = python("-c", ASK_FOR_HELP, f"dbviz.{name}", ",".join(HEAVY))
-    assert found.returncode == 0, found.stderr
-    assert f"usage: python -m dbviz.{name}" in found.stdout
-    assert found.stdout.splitlines()[-1].strip() == "loaded:"
+    completed = python("-c", ASK_FOR_HELP, f"dbviz.{name}", ",".join(HEAVY))
+    assert completed.returncode == 0, completed.stderr
+    assert f"usage: python -m dbviz.{name}" in completed.stdout
+    assert completed.stdout.splitlines()[-1].strip() == "loaded:"
 
 
 def test_the_catalogue_of_names_is_that_of_the_registries():
@@ -471,15 +471,15 @@ def test_a_result_file_describes_itself():
 
 
 def test_the_package_lists_its_commands(python):
-    found = python("-m", "dbviz")
-    assert found.returncode == 0, found.stderr
+    completed = python("-m", "dbviz")
+    assert completed.returncode == 0, completed.stderr
     assert {"plot", "train"} <= commands().keys()
     for name, what in commands().items():
-        assert any(f"python -m dbviz.{name} " in line and line.endswith(what) for line in found.stdout.splitlines())
+        assert any(f"python -m dbviz.{name} " in line and line.endswith(what) for line in completed.stdout.splitlines())
 
 
 def test_a_command_that_fails_does_so_as_a_process_too(python):
-    found = python("-m", "dbviz.plot", "--seeds", "x")
-    assert found.returncode == 2
-    assert found.stdout == ""
-    assert found.stderr == "dbviz.plot: error: seed 'x': give whole numbers of at least 0, or ranges such as 0-4\n"
+    completed = python("-m", "dbviz.plot", "--seeds", "x")
+    assert completed.returncode == 2
+    assert completed.stdout == ""
+    assert completed.stderr == "dbviz.plot: error: seed 'x': give whole numbers of at least 0, or ranges such as 0-4\n"

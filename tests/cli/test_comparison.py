@@ -35,7 +35,7 @@ OPTIONS = ComparisonOptions(
 def options(tmp_path_factory) -> ComparisonOptions:
     home = tmp_path_factory.mktemp("home")
     machine = MachineOptions(device="cpu", home=home / "runs")
-    return replace(OPTIONS, machine=machine, output=OutputOptions(out=home / "found"))
+    return replace(OPTIONS, machine=machine, output=OutputOptions(out=home / "results"))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_the_networks_asked_for_are_sampled_on_the_planes_asked_for(compared):
     assert dict(compared.maps.labels.sizes) == {"model": 2, "plane": 3, "row": 5, "column": 5}
     assert (compared.maps.evaluated == 25).all()
     assert compared.maps.attrs["margin"] == 0.25
-    assert compared.path.parent.name == "found"
+    assert compared.path.parent.name == "results"
     assert compared.path.name.startswith("some_figure-shapes-quick-3-")
 
 
@@ -72,7 +72,7 @@ def test_other_planes_of_the_same_runs_have_a_file_of_their_own(compared, option
 
 
 def test_the_summary_is_printed_and_written_beside_the_maps(compared, tmp_path, capsys):
-    compared = replace(compared, path=tmp_path / "found" / compared.path.name)
+    compared = replace(compared, path=tmp_path / "results" / compared.path.name)
     compared.path.parent.mkdir()
     plain, summary = compared.summary(), compared.summary(image_scores=True)
     assert str(summary.matrix["fcnet", "fcnet"]) == str(reproducibility(compared.maps))
@@ -91,6 +91,6 @@ def test_the_summary_is_printed_and_written_beside_the_maps(compared, tmp_path, 
 
 def test_a_place_that_cannot_be_written_to_is_found_before_training(monkeypatch):
     monkeypatch.setattr("dbviz.cli.comparison.train_here", lambda *_, **__: pytest.fail("trained"))
-    Path("found").write_text("a file")
-    with pytest.raises(InputError, match="cannot write to found"):
-        compare("some_figure", replace(OPTIONS, output=OutputOptions(out=Path("found"))))
+    Path("results").write_text("a file")
+    with pytest.raises(InputError, match="cannot write to results"):
+        compare("some_figure", replace(OPTIONS, output=OutputOptions(out=Path("results"))))

@@ -24,8 +24,8 @@ def numbers(place: str = "results/scan") -> dict:
 
 
 def stored() -> list[dict]:
-    found = sorted(Path("home").glob("*/metrics.json"))
-    return [json.loads(path.read_text()) | {"name": path.parent.name} for path in found]
+    paths = sorted(Path("home").glob("*/metrics.json"))
+    return [json.loads(path.read_text()) | {"name": path.parent.name} for path in paths]
 
 
 def test_a_scan_is_trained_printed_stored_and_drawn(capsys):
@@ -34,10 +34,10 @@ def test_a_scan_is_trained_printed_stored_and_drawn(capsys):
     first = out.splitlines()[0]
     assert "shapes: 10 networks (mlp of width 4, 1 epoch of 32 images, mlp of width 4, 3 epochs of 32 images)" in first
     assert "on CPU, in this process: 10 to train, about" in first
-    found = numbers()
-    assert [group["name"] for group in found["groups"]] == ["mlp epochs 1", "mlp epochs 3"]
+    results = numbers()
+    assert [group["name"] for group in results["groups"]] == ["mlp epochs 1", "mlp epochs 3"]
     accuracies = {run["name"]: run["test_accuracy"] for run in stored()}
-    for group, epochs in zip(found["groups"], (1, 3), strict=True):
+    for group, epochs in zip(results["groups"], (1, 3), strict=True):
         assert group["seeds"] == ["0", "1", "2", "3", "4"]
         assert group["accuracies"] == [accuracies[name] for name in group["run_names"]]
         assert np.shape(group["accuracy_after_epochs"]) == (5, epochs)
@@ -124,9 +124,9 @@ def test_a_run_that_fails_leaves_the_scan_of_the_others(unlucky, left, capsys, m
     assert main([*TINY, "--seeds", "0-2", "--epochs", "1"]) == 1
     err = capsys.readouterr().err
     assert err.splitlines()[-1].startswith(f"dbviz.scan: error: {len(unlucky)} of 3 runs failed, first shapes-mlp-w4")
-    found = numbers()
-    assert [group["seeds"] for group in found["groups"]] == ([left] if left else [])
-    assert [failed["spec"]["seeds"]["init"] for failed in found["failed"]] == [*unlucky]
+    results = numbers()
+    assert [group["seeds"] for group in results["groups"]] == ([left] if left else [])
+    assert [failed["spec"]["seeds"]["init"] for failed in results["failed"]] == [*unlucky]
 
 
 @pytest.mark.parametrize(

@@ -56,14 +56,14 @@ def scored(scored_once) -> Path:
 
 
 def test_scores_of_runs_are_printed_stored_and_drawn(scored, scored_once):
-    found = json.loads(scored.with_suffix(".json").read_text())
+    summary = json.loads(scored.with_suffix(".json").read_text())
     maps = label_maps.load(scored)
     matrix = reproducibility_matrix(maps)
-    stored = {tuple(cell["networks"]): cell["value"] for cell in found["reproducibility"]}
+    stored = {tuple(cell["networks"]): cell["value"] for cell in summary["reproducibility"]}
     assert stored == {
         (a, b): matrix[a, b].value for a, b in [("fcnet", "fcnet"), ("fcnet", "resnet18"), ("resnet18", "resnet18")]
     }
-    assert {name: cell["value"] for name, cell in found["scores"]["fragments of a plane"].items()} == {
+    assert {name: cell["value"] for name, cell in summary["scores"]["fragments of a plane"].items()} == {
         name: estimate.value for name, estimate in fragmentation(maps).items()
     }
     assert str(matrix["fcnet", "resnet18"]) in scored_once[1]

@@ -34,14 +34,14 @@ def test_a_sweep_is_done_printed_stored_and_drawn(capsys):
     assert main(FEATURES) == 0
     out = capsys.readouterr().out
     assert "shapes: 8 runs of random_features, preset quick, in this process, 3 planes: 8 to do" in out.splitlines()[0]
-    found = numbers()
-    assert [curve["name"] for curve in found["curves"]] == ["noise 0", "noise 0.2"]
-    assert [[point["x"] for point in curve["points"]] for curve in found["curves"]] == [[4, 64]] * 2
-    assert [curve["threshold"] for curve in found["curves"]] == [64, 64]
+    results = numbers()
+    assert [curve["name"] for curve in results["curves"]] == ["noise 0", "noise 0.2"]
+    assert [[point["x"] for point in curve["points"]] for curve in results["curves"]] == [[4, 64]] * 2
+    assert [curve["threshold"] for curve in results["curves"]] == [64, 64]
     assert "Interpolation threshold of noise 0.2: 64" in out
-    assert found["failed"] == []
-    assert len(found["specs"]) == 8
-    last = found["curves"][1]["points"][1]
+    assert results["failed"] == []
+    assert len(results["specs"]) == 8
+    last = results["curves"][1]["points"][1]
     assert last["train_error_mislabelled"]["value"] == 0
     assert f"{last['reproducibility']['value']:.2f} [" in out
     assert sorted(path.suffix for path in Path("results/sweep").iterdir()) == [".csv", ".json", ".png", ".tex"]
@@ -69,9 +69,9 @@ def test_runs_and_measurements_of_different_environments_are_pointed_out(capsys)
     assert "Note: trained in different environments, which may change bits: threads" in out
     assert "77 (1 model)" in out
     assert "Note: sampled or measured in different environments, which may change bits: threads" in out
-    found = numbers()["environment_differences"]
-    assert found["trained"]["threads"]["77"] == [one.parent.name]
-    assert found["computed"]["threads"]["78"] == [f"{one.parent.name} after epoch 1"]
+    differences = numbers()["environment_differences"]
+    assert differences["trained"]["threads"]["77"] == [one.parent.name]
+    assert differences["computed"]["threads"]["78"] == [f"{one.parent.name} after epoch 1"]
 
 
 def test_epochs_sizes_and_any_field_stand_along(capsys):
@@ -199,7 +199,7 @@ def test_a_sweep_of_failures_alone_leaves_their_record(capsys):
     mlp = shlex.split("--arch mlp --widths 4 --label-noise 0 --train-size 32 --epochs 2 --margin-images 0")
     assert main([*TINY, *mlp, "--sweep", "recipe.learning_rate=1e30"]) == 1
     assert "2 of 2 runs failed" in capsys.readouterr().err
-    found = numbers()
-    assert found["curves"] == []
-    assert len(found["failed"]) == 2
-    assert "diverged in epoch" in found["failed"][0]["error"]
+    results = numbers()
+    assert results["curves"] == []
+    assert len(results["failed"]) == 2
+    assert "diverged in epoch" in results["failed"][0]["error"]

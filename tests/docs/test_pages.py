@@ -38,15 +38,15 @@ def local_links(text: str) -> list[str]:
 
 def attributes_of_dbviz(code: str) -> set[str]:
     """Every dotted name that begins with `dbviz`, such as `dbviz.scores.reproducibility`."""
-    found = set()
+    attributes = set()
     for node in ast.walk(ast.parse(code)):
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.insert(0, node.attr)
             node = node.value
         if parts and isinstance(node, ast.Name) and node.id == "dbviz":
-            found.add(".".join(parts))
-    return found
+            attributes.add(".".join(parts))
+    return attributes
 
 
 def resolve(name: str) -> object:

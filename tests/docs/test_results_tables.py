@@ -36,11 +36,11 @@ def test_every_directive_is_read_here():
 
 @pytest.mark.parametrize(("names", "kind"), TABLES)
 def test_table_has_equal_rows_and_says_when_it_was_measured(results, names, kind):
-    rows, found = results.table(names, kind)
+    rows, measured = results.table(names, kind)
     assert len({len(row) for row in rows}) == 1
     assert len(rows) > 1
     assert re.search(
-        r"on \d threads? of \d+ cores of an? .+, PyTorch \S+, \d+ \w+ 20\d\d", results.measured_with(found)
+        r"on \d threads? of \d+ cores of an? .+, PyTorch \S+, \d+ \w+ 20\d\d", results.measured_with(measured)
     )
 
 

@@ -29,8 +29,8 @@ def test_each_cell_has_its_row_and_each_score_its_panel():
     assert [label.get_text() for label in panels[0].get_yticklabels()] == [*CELLS, "kernels"]
     assert panels[0].get_ylim() == (4.5, -0.5)  # the first cell above
     assert [text.get_text() for text in panels[0].texts] == ["not measured:\nCPU kernels repeat"]
-    for panel, found in zip(panels, SCORES.values(), strict=True):
-        for row, (container, one) in enumerate(zip(panel.containers, found.values(), strict=True)):
+    for panel, estimates in zip(panels, SCORES.values(), strict=True):
+        for row, (container, one) in enumerate(zip(panel.containers, estimates.values(), strict=True)):
             point, _, (bar,) = container
             assert (point.get_xdata().tolist(), point.get_ydata().tolist()) == ([one.value], [row])
             assert np.allclose(bar.get_segments()[0][:, 0], [one.low, one.high])

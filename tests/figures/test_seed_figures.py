@@ -42,7 +42,7 @@ def test_a_histogram_has_a_density_of_one_and_a_tick_a_run():
     assert sum(bar.get_width() * bar.get_height() for bar in bars) == pytest.approx(1)  # pyright: ignore[reportAttributeAccessIssue]
     places, density = (np.asarray(part) for part in ax.lines[0].get_data())
     assert 0.9 < np.trapezoid(density, places) <= 1
-    (rug,) = (found for found in ax.collections if isinstance(found, LineCollection))
+    (rug,) = (collection for collection in ax.collections if isinstance(collection, LineCollection))
     assert [segment[0][0] for segment in rug.get_segments()] == pytest.approx([50, 51, 51, 54])
     assert all(segment[:, 1].max() < 0 for segment in rug.get_segments())
 

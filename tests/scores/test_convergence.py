@@ -23,22 +23,22 @@ def stripes(points: int, width: int) -> np.ndarray:
 
 def test_counts_are_those_of_every_fourth_second_and_single_row_and_column():
     maps = maps_of([[stripes(16, 1), stripes(16, 2)], [stripes(16, 4), stripes(16, 16)]], ["one", "other"])
-    found = convergence(maps)
-    assert {arch: list(by) for arch, by in found.items()} == {"one": [4, 8, 16], "other": [4, 8, 16]}
+    counts = convergence(maps)
+    assert {arch: list(by) for arch, by in counts.items()} == {"one": [4, 8, 16], "other": [4, 8, 16]}
     # stripes of width 1 at stride 2 and of width 2 at stride 4 all fall on one class
-    assert {points: estimate.value for points, estimate in found["one"].items()} == {
+    assert {points: estimate.value for points, estimate in counts["one"].items()} == {
         4: (1 + 1) / 2,
         8: (1 + 8) / 2,
         16: (16 + 8) / 2,
     }
-    assert {points: estimate.value for points, estimate in found["other"].items()} == {4: 2.5, 8: 2.5, 16: 2.5}
+    assert {points: estimate.value for points, estimate in counts["other"].items()} == {4: 2.5, 8: 2.5, 16: 2.5}
 
 
 def test_level_and_sides_are_those_asked_for():
     maps = maps_of(np.random.default_rng(0).integers(0, 2, (3, 4, 5, 9)), ["net"] * 3)
-    found = convergence(maps, level=0.5)["net"]
-    assert list(found) == [2, 3, 5]  # the rows, of which five are enough
-    assert {estimate.level for estimate in found.values()} == {0.5}
+    counts = convergence(maps, level=0.5)["net"]
+    assert list(counts) == [2, 3, 5]  # the rows, of which five are enough
+    assert {estimate.level for estimate in counts.values()} == {0.5}
 
 
 def test_connectivity_is_passed_on():
@@ -56,11 +56,11 @@ def test_the_coarser_grid_of_twice_the_points_less_one_is_the_full_grid(small_im
         return x[:, :, 10, 10:12].flatten(1)
 
     full = sample(model, planes, resolution=points)
-    found = coarser(sample(model, planes, resolution=2 * points - 1), 2)
-    assert np.array_equal(found.labels.values, full.labels.values)
-    assert np.allclose(found.a, full.a)
-    assert np.allclose(found.b, full.b)
-    ends = coarser(found, 2).a.values[:, -1] == found.a.values[:, -1]
+    coarse = coarser(sample(model, planes, resolution=2 * points - 1), 2)
+    assert np.array_equal(coarse.labels.values, full.labels.values)
+    assert np.allclose(coarse.a, full.a)
+    assert np.allclose(coarse.b, full.b)
+    ends = coarser(coarse, 2).a.values[:, -1] == coarse.a.values[:, -1]
     assert ends.all() == (points % 2 == 1)
 
 

@@ -9,10 +9,10 @@ from dbviz.scores import error_rate
 
 def test_the_error_is_the_mean_of_the_runs_shares():
     wrong = np.array([[1, 0, 0, 0], [1, 1, 0, 0]], bool)
-    found = error_rate(wrong)
-    assert found.value == pytest.approx((1 / 4 + 2 / 4) / 2)
-    assert (found.runs, found.items, found.item) == ((2,), 4, "test images")
-    assert found.run_variance == pytest.approx(np.var([1 / 4, 2 / 4]))
+    estimate = error_rate(wrong)
+    assert estimate.value == pytest.approx((1 / 4 + 2 / 4) / 2)
+    assert (estimate.runs, estimate.items, estimate.item) == ((2,), 4, "test images")
+    assert estimate.run_variance == pytest.approx(np.var([1 / 4, 2 / 4]))
 
 
 def test_only_the_images_count_that_count_in_the_run():
@@ -29,11 +29,11 @@ def test_an_image_that_counts_in_no_run_is_no_image():
 
 def test_the_interval_of_one_run_is_over_images_in_groups():
     wrong = np.arange(100) < 20  # image i is in group i mod 50: in 20 groups one of two images is wrong
-    found = error_rate(wrong[None])
-    assert found.value == 0.2
-    assert found.items == 100
+    estimate = error_rate(wrong[None])
+    assert estimate.value == 0.2
+    assert estimate.items == 100
     means = np.where(np.arange(50) < 20, 0.5, 0.0)
-    assert found.item_variance == pytest.approx(means.var(ddof=1) / 50)
+    assert estimate.item_variance == pytest.approx(means.var(ddof=1) / 50)
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,9 @@ def test_the_best_and_the_worst_of_four():
 
 
 def test_equal_runs_have_no_extreme_ones():
-    found = extreme(np.array([0.1, 0.1, 0.1]), best=False)
-    assert (found.run, found.deviations, found.probability) == (0, 0.0, 1.0)
-    assert found.expected == pytest.approx(0.1)
+    gap = extreme(np.array([0.1, 0.1, 0.1]), best=False)
+    assert (gap.run, gap.deviations, gap.probability) == (0, 0.0, 1.0)
+    assert gap.expected == pytest.approx(0.1)
 
 
 def test_halves_are_of_all_images_once():
@@ -89,26 +89,26 @@ def test_the_correlation_and_its_jackknife_are_those_of_brute_force():
         return float(np.mean([np.corrcoef(split[:, kept])[0, 1] for split in halves]))
 
     left = [mean_correlation(np.delete(np.arange(6), run)) for run in range(6)]
-    found = halves_correlation(halves)
-    assert found.value == pytest.approx(mean_correlation(np.arange(6)))
-    assert found.run_variance == pytest.approx(5 * np.var(left))
-    assert found.runs == (6,)
+    correlation = halves_correlation(halves)
+    assert correlation.value == pytest.approx(mean_correlation(np.arange(6)))
+    assert correlation.run_variance == pytest.approx(5 * np.var(left))
+    assert correlation.runs == (6,)
 
 
 def test_lasting_luck_is_a_correlation_of_one():
     halves = np.stack([np.arange(5.0), 2 * np.arange(5.0) + 1])[None]
-    found = halves_correlation(halves)
-    assert found.value == found.high == pytest.approx(1)
+    correlation = halves_correlation(halves)
+    assert correlation.value == correlation.high == pytest.approx(1)
 
 
 def test_runs_that_differ_by_chance_alone_stay_within_its_reach():
-    rng, found = np.random.default_rng(0), []
+    rng, correlations = np.random.default_rng(0), []
     chance = rng.uniform(0.3, 0.9, 300)
     for _ in range(300):
         halves = half_accuracies(rng.random((10, 300)) < chance, splits=10, rng=rng)
-        found.append(halves_correlation(halves).value)
-    assert abs(np.mean(found)) < 3 * np.std(found) / math.sqrt(300)
-    assert 0.91 < np.mean(np.abs(found) < chance_correlation(10, 10)) < 0.99
+        correlations.append(halves_correlation(halves).value)
+    assert abs(np.mean(correlations)) < 3 * np.std(correlations) / math.sqrt(300)
+    assert 0.91 < np.mean(np.abs(correlations) < chance_correlation(10, 10)) < 0.99
 
 
 def test_accuracies_that_are_all_equal_have_no_correlation():

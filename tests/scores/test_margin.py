@@ -86,9 +86,9 @@ def test_each_architecture_has_its_mean_and_its_median():
     margin = np.stack([np.full((16, 2), 1.0), np.full((16, 2), 2.0), np.full((16, 2), 4.0)])
     data = measured(margin, 8.0, ["one", "other", "other"])
     means, medians = mean_margin(data), median_margin(data)
-    assert {arch: found.value for arch, found in means.items()} == {"one": 1.0, "other": 3.0}
-    assert {arch: found.value for arch, found in medians.items()} == {"one": 1.0, "other": 2.0}
-    assert {arch: (found.runs, found.items) for arch, found in medians.items()} == {
+    assert {arch: estimate.value for arch, estimate in means.items()} == {"one": 1.0, "other": 3.0}
+    assert {arch: estimate.value for arch, estimate in medians.items()} == {"one": 1.0, "other": 2.0}
+    assert {arch: (estimate.runs, estimate.items) for arch, estimate in medians.items()} == {
         "one": ((1,), 16),
         "other": ((2,), 16),
     }
@@ -109,22 +109,24 @@ def test_only_the_images_of_the_mask_count():
 def test_the_interval_of_the_mean_without_differences_between_runs_is_the_students_of_the_images():
     images = np.array([1.0, 2.0, 4.0, 5.0])
     margin = np.tile(images[None, :, None], (3, 1, 2))
-    found = mean_margin(measured(margin, 9.0))["net"]
-    assert found.half_width == pytest.approx(3.182446305 * np.std(images, ddof=1) / 2)  # Student, 3 degrees of freedom
+    estimate = mean_margin(measured(margin, 9.0))["net"]
+    assert estimate.half_width == pytest.approx(
+        3.182446305 * np.std(images, ddof=1) / 2
+    )  # Student, 3 degrees of freedom
 
 
 def test_censored_directions_are_counted_in_the_note():
     margin = np.array([[[1.0, 9.0], [2.0, 9.0], [3.0, 3.0], [9.0, 9.0]]] * 2)
-    found = mean_margin(measured(margin, 5.0))["net"]
-    assert found.value == (1 + 5 + 2 + 5 + 3 + 3 + 5 + 5) / 8
-    assert found.note == "50.0% of the directions show no change up to 5 and count as that"
+    estimate = mean_margin(measured(margin, 5.0))["net"]
+    assert estimate.value == (1 + 5 + 2 + 5 + 3 + 3 + 5 + 5) / 8
+    assert estimate.note == "50.0% of the directions show no change up to 5 and count as that"
 
 
 def test_a_median_beyond_the_search_has_no_upper_end():
     margin = np.random.default_rng(0).exponential(10.0, (3, 40, 5))
-    found = median_margin(measured(margin, 2.0))["net"]
-    assert (found.value, found.low, found.high) == (math.inf, 2.0, math.inf)
-    assert "beyond 2, where the search ended" in found.note
+    estimate = median_margin(measured(margin, 2.0))["net"]
+    assert (estimate.value, estimate.low, estimate.high) == (math.inf, 2.0, math.inf)
+    assert "beyond 2, where the search ended" in estimate.note
     near = median_margin(measured(margin, float(np.median(margin)) + 1e-3))["net"]
     assert near.value < math.inf
     assert near.high == math.inf

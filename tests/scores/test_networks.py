@@ -105,10 +105,10 @@ def test_the_floor_is_accompanied_by_the_disagreement_of_seeds_on_the_same_point
 def test_nudged_runs_count_for_the_floor_alone():
     specs = [spec(seed=0), spec(seed=1), spec(seed=0, nudge=0), spec(seed=1, nudge=0)]
     maps = random_maps(specs)
-    found, plain = summarise(maps), summarise(maps.isel(model=[0, 1]))
-    assert {pair: str(e) for pair, e in found.matrix.items()} == {pair: str(e) for pair, e in plain.matrix.items()}
-    assert set(found.scores) - set(plain.scores) == {"instability floor (disagreement)", "disagreement between seeds"}
-    assert found.scores["fragments of a plane"] == fragmentation(maps.isel(model=[0, 1]))
+    summary, plain = summarise(maps), summarise(maps.isel(model=[0, 1]))
+    assert {pair: str(e) for pair, e in summary.matrix.items()} == {pair: str(e) for pair, e in plain.matrix.items()}
+    assert set(summary.scores) - set(plain.scores) == {"instability floor (disagreement)", "disagreement between seeds"}
+    assert summary.scores["fragments of a plane"] == fragmentation(maps.isel(model=[0, 1]))
 
 
 @pytest.mark.parametrize(("old", "new"), [("groups", "runs_by_network"), ("nudged", "nudged_mask")])

@@ -79,9 +79,9 @@ def test_the_triangle_holds_the_published_share_of_the_grid(anchors, margin):
 
 
 def test_fragmentation_is_the_mean_count():
-    found = fragmentation(maps_of(THREE_RUNS, ["one", "one", "other"]))
-    assert found["one"].value == pytest.approx(np.mean([3, 2, 4, 3]))
-    assert found["other"].value == pytest.approx(np.mean([3, 2]))
+    estimates = fragmentation(maps_of(THREE_RUNS, ["one", "one", "other"]))
+    assert estimates["one"].value == pytest.approx(np.mean([3, 2, 4, 3]))
+    assert estimates["other"].value == pytest.approx(np.mean([3, 2]))
     checkerboards = np.tile([[0, 1], [1, 0]], (2, 2, 1, 1))
     assert fragmentation(maps_of(checkerboards, ["net"] * 2))["net"].value == 2
     assert fragmentation(maps_of(checkerboards, ["net"] * 2), connectivity=4)["net"].value == 4
@@ -104,9 +104,9 @@ def test_kappa_is_known_where_agreement_is_all_or_no_better_than_chance():
 
 
 def test_jaccard_is_intersection_over_union_class_by_class():
-    found = jaccard(np.array([0, 0, 1, 1], np.uint8), np.array([0, 1, 1, 2], np.uint8), 4)
-    assert found[:3].tolist() == [1 / 2, 1 / 3, 0]
-    assert np.isnan(found[3])
+    index = jaccard(np.array([0, 0, 1, 1], np.uint8), np.array([0, 1, 1, 2], np.uint8), 4)
+    assert index[:3].tolist() == [1 / 2, 1 / 3, 0]
+    assert np.isnan(index[3])
 
 
 @given(stacks)

@@ -24,14 +24,14 @@ def pilot(run_variance: float, item_variance: float) -> Estimate:
 
 def test_the_pilots_own_size_gives_back_its_half_width():
     values = np.random.default_rng(0).random((4, 30))
-    found = jackknife_estimate(lambda runs, t: float(values[np.ix_(runs[0], t)].mean()), (4,), 30, fewest_runs=1)
-    assert expected_half_width(found, 4, 30) == pytest.approx(found.half_width)
+    estimate = jackknife_estimate(lambda runs, t: float(values[np.ix_(runs[0], t)].mean()), (4,), 30, fewest_runs=1)
+    assert expected_half_width(estimate, 4, 30) == pytest.approx(estimate.half_width)
 
 
 def test_a_plan_is_enough_and_one_plane_less_is_not():
-    found = plan(pilot(1e-4, 4e-4), 0.03)
-    assert found.half_width <= 0.03
-    assert expected_half_width(pilot(1e-4, 4e-4), found.runs, found.items - 1) > 0.03
+    planned = plan(pilot(1e-4, 4e-4), 0.03)
+    assert planned.half_width <= 0.03
+    assert expected_half_width(pilot(1e-4, 4e-4), planned.runs, planned.items - 1) > 0.03
 
 
 def test_where_planes_vary_alone_their_number_follows_from_the_normal_quantile():
@@ -55,7 +55,7 @@ def test_the_variance_over_runs_falls_as_their_number_grows():
 
 def test_a_plan_says_what_its_items_are():
     of_images = replace(pilot(0.0, 4e-4), item="test images")
-    found = plan(of_images, 0.01, runs=5)
-    assert found.item == "test images"
+    planned = plan(of_images, 0.01, runs=5)
+    assert planned.item == "test images"
     with pytest.warns(FutureWarning, match=r"Plan\.triplets is now Plan\.items"):
-        assert found.triplets == found.items
+        assert planned.triplets == planned.items

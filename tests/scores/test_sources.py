@@ -26,19 +26,19 @@ INIT, ORDER, BOTH = ("init",), ("order",), ("init", "order")
 
 
 def test_a_variance_ratio_by_hand():
-    found = variance_ratio(np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0, 4.0, 6.0]))
-    assert found.value == pytest.approx(1 / (20 / 3))
+    ratio = variance_ratio(np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0, 4.0, 6.0]))
+    assert ratio.value == pytest.approx(1 / (20 / 3))
     # F(2, 3): its 97.5 % point is 16.0441, its 2.5 % point 1 / 39.1655
-    assert found.low == pytest.approx(0.15 / 16.0441, rel=1e-4)
-    assert found.high == pytest.approx(0.15 * 39.1655, rel=1e-4)
-    assert (found.runs, found.level, found.note) == ((3, 4), 0.95, "")
+    assert ratio.low == pytest.approx(0.15 / 16.0441, rel=1e-4)
+    assert ratio.high == pytest.approx(0.15 * 39.1655, rel=1e-4)
+    assert (ratio.runs, ratio.level, ratio.note) == ((3, 4), 0.95, "")
 
 
 def test_runs_that_do_not_vary_have_no_share_to_give():
     same = np.full(3, 0.5)
-    found = variance_ratio(np.array([0.1, 0.2]), same)
-    assert math.isnan(found.value)
-    assert nearly_full(found) == "too few runs to tell"
+    ratio = variance_ratio(np.array([0.1, 0.2]), same)
+    assert math.isnan(ratio.value)
+    assert nearly_full(ratio) == "too few runs to tell"
     assert variance_ratio(same, np.array([0.1, 0.2])).value == 0
 
 
@@ -121,9 +121,9 @@ def test_a_disagreement_ratio_by_hand():
     table = np.zeros((4, 4, 2))
     table[0, 1] = table[1, 0] = [0.1, 0.3]
     table[2, 3] = table[3, 2] = [0.4, 0.6]
-    found = disagreement_ratio(table, np.array([0, 1]), np.array([2, 3]))
-    assert found.value == pytest.approx(0.2 / 0.5)
-    assert found.runs == (2, 2)
+    ratio = disagreement_ratio(table, np.array([0, 1]), np.array([2, 3]))
+    assert ratio.value == pytest.approx(0.2 / 0.5)
+    assert ratio.runs == (2, 2)
 
 
 def test_a_run_is_no_pair_with_itself():
@@ -133,9 +133,9 @@ def test_a_run_is_no_pair_with_itself():
 
 
 def test_two_runs_do_not_show_how_runs_vary():
-    found = disagreement_ratio(np.full((4, 4, 2), 0.5), np.array([0, 1]), np.array([2, 3]))
-    assert (found.low, found.value, found.high) == (1, 1, 1)  # over images alone
-    assert nearly_full(found) == "too few runs to tell"
+    ratio = disagreement_ratio(np.full((4, 4, 2), 0.5), np.array([0, 1]), np.array([2, 3]))
+    assert (ratio.low, ratio.value, ratio.high) == (1, 1, 1)  # over images alone
+    assert nearly_full(ratio) == "too few runs to tell"
 
 
 def test_intervals_of_a_disagreement_ratio_hold_the_known_one():
@@ -151,8 +151,8 @@ def test_intervals_of_a_disagreement_ratio_hold_the_known_one():
         table = np.stack(
             [[(one != other).reshape(20, 20).mean(axis=1) for other in predictions] for one in predictions]
         )
-        found = disagreement_ratio(table, np.arange(6), np.arange(6, 12))
-        held.append(found.low <= expected <= found.high)
+        ratio = disagreement_ratio(table, np.arange(6), np.arange(6, 12))
+        held.append(ratio.low <= expected <= ratio.high)
     assert np.mean(held) >= 0.9
 
 
@@ -180,10 +180,12 @@ def test_the_runs_needed_distinguish_one_from_nearly_full():
 
 
 def test_the_interval_of_a_standard_deviation_is_that_of_chi_square():
-    found = standard_deviation(np.array([1.0, 2.0, 3.0]))
-    assert found.value == 1
+    deviation = standard_deviation(np.array([1.0, 2.0, 3.0]))
+    assert deviation.value == 1
     # chi-square with 2 degrees: -2 ln(0.975) and -2 ln(0.025)
-    assert (found.low, found.high) == pytest.approx((math.sqrt(2 / 7.37776), math.sqrt(2 / 0.0506356)), rel=1e-4)
+    assert (deviation.low, deviation.high) == pytest.approx(
+        (math.sqrt(2 / 7.37776), math.sqrt(2 / 0.0506356)), rel=1e-4
+    )
 
 
 def test_the_analysis_of_two_cells_by_hand():
@@ -193,19 +195,23 @@ def test_the_analysis_of_two_cells_by_hand():
     maps[1, :, 0, 0] = 1  # two fragments, one point of four changed
     maps[3] = [[0, 1], [1, 2]]
     cells = {INIT: np.array([0, 1]), ORDER: np.array([0, 2]), BOTH: np.array([0, 3])}
-    found = analyse_sources(predictions, labels, maps, cells)
-    assert found.scores["test accuracy"]["init"].value == pytest.approx(0.875)
-    assert found.scores["sd of test accuracy, %"]["init"].value == pytest.approx(np.std([100, 75], ddof=1))
-    assert {c: e.value for c, e in found.scores["churn"].items()} == {"init": 0.25, "order": 0.5, "init + order": 0.75}
-    assert found.scores["reproducibility"]["init"].value == 0.75
-    assert found.scores["reproducibility"]["order"].value == 1
+    analysis = analyse_sources(predictions, labels, maps, cells)
+    assert analysis.scores["test accuracy"]["init"].value == pytest.approx(0.875)
+    assert analysis.scores["sd of test accuracy, %"]["init"].value == pytest.approx(np.std([100, 75], ddof=1))
+    assert {c: e.value for c, e in analysis.scores["churn"].items()} == {
+        "init": 0.25,
+        "order": 0.5,
+        "init + order": 0.75,
+    }
+    assert analysis.scores["reproducibility"]["init"].value == 0.75
+    assert analysis.scores["reproducibility"]["order"].value == 1
     assert fragments(maps)[[0, 1, 3], 0].tolist() == [1, 2, 3]
-    assert found.scores["fragments of a plane"]["init"].value == 1.5
-    assert found.scores["sd of fragments"]["init + order"].value == pytest.approx(math.sqrt(2))
-    assert found.shares["predictions"]["total"]["init"].value == pytest.approx(1 / 3)
-    assert found.shares["predictions"]["first-order"]["init"].value == pytest.approx(1 / 3)
-    assert found.shares["regions"]["total"]["init"].value == pytest.approx(0.25 / 0.75)
-    assert found.shares["test accuracy"]["total"]["order"].value == pytest.approx((2 / 3) ** 2)
+    assert analysis.scores["fragments of a plane"]["init"].value == 1.5
+    assert analysis.scores["sd of fragments"]["init + order"].value == pytest.approx(math.sqrt(2))
+    assert analysis.shares["predictions"]["total"]["init"].value == pytest.approx(1 / 3)
+    assert analysis.shares["predictions"]["first-order"]["init"].value == pytest.approx(1 / 3)
+    assert analysis.shares["regions"]["total"]["init"].value == pytest.approx(0.25 / 0.75)
+    assert analysis.shares["test accuracy"]["total"]["order"].value == pytest.approx((2 / 3) ** 2)
 
 
 def test_a_cell_of_one_run_is_refused():

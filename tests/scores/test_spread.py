@@ -20,12 +20,12 @@ def simulated(rng: np.random.Generator, runs: int, images: int, deviation: float
 
 
 def test_a_deviation_and_its_chi_square_interval():
-    found = standard_deviation(np.array([0.70, 0.72, 0.74]), items=50)
-    assert found.value == pytest.approx(0.02)
+    estimate = standard_deviation(np.array([0.70, 0.72, 0.74]), items=50)
+    assert estimate.value == pytest.approx(0.02)
     # the 2.5 % and 97.5 % quantiles of chi-square with 2 degrees of freedom are -2 log of .975 and .025
-    assert found.low == pytest.approx(0.02 / math.sqrt(-math.log(0.025)))
-    assert found.high == pytest.approx(0.02 / math.sqrt(-math.log(0.975)))
-    assert (found.runs, found.items, found.item) == ((3,), 50, "test images")
+    assert estimate.low == pytest.approx(0.02 / math.sqrt(-math.log(0.025)))
+    assert estimate.high == pytest.approx(0.02 / math.sqrt(-math.log(0.975)))
+    assert (estimate.runs, estimate.items, estimate.item) == ((3,), 50, "test images")
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_runs_that_are_all_as_good_come_out_below_zero_half_of_the_time():
 
 def test_the_jackknife_interval_holds_the_truth():
     rng = np.random.default_rng(3)
-    found = [distribution_deviation(simulated(rng, 12, 1000)) for _ in range(300)]
-    assert 0.9 < np.mean([one.low <= TRUE <= one.high for one in found]) < 0.99
+    estimates = [distribution_deviation(simulated(rng, 12, 1000)) for _ in range(300)]
+    assert 0.9 < np.mean([one.low <= TRUE <= one.high for one in estimates]) < 0.99
 
 
 def test_below_zero_it_is_zero_with_a_note_that_this_is_noise():
-    found = distribution_deviation(np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [1, 1, 1]], bool))
-    assert (found.value, found.low) == (0, 0)
-    assert found.note == "within noise of zero"
+    estimate = distribution_deviation(np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [1, 1, 1]], bool))
+    assert (estimate.value, estimate.low) == (0, 0)
+    assert estimate.note == "within noise of zero"
     wide = distribution_deviation(np.array([[1, 1], [0, 0], [1, 1]], bool))
     assert wide.value == pytest.approx(math.sqrt(distribution_variance(np.array([[1, 1], [0, 0], [1, 1]], bool))))
     clear = distribution_deviation(simulated(np.random.default_rng(4), 30, 20_000, deviation=0.05))
@@ -81,8 +81,8 @@ def test_below_zero_it_is_zero_with_a_note_that_this_is_noise():
 
 
 def test_two_runs_have_no_upper_end():
-    found = distribution_deviation(np.array([[1, 1, 0], [0, 0, 0]], bool))
-    assert (found.low, found.high) == (0, math.inf)
+    estimate = distribution_deviation(np.array([[1, 1, 0], [0, 0, 0]], bool))
+    assert (estimate.low, estimate.high) == (0, math.inf)
 
 
 def test_one_run_or_one_image_is_too_few():

@@ -91,18 +91,18 @@ def test_a_training_is_audited_printed_and_stored(capsys):
     assert lines[0].endswith(" s.")
     assert "fcnet: every batch, loss, gradient, weight and buffer of two trainings is bitwise identical." in lines
     assert lines[-2:] == ["Written:", "  results/audit/determinism-shapes-fcnet-cpu.json"]
-    found = stored("determinism-shapes-fcnet-cpu")
-    assert found["repeats"] is True
-    assert found["first"] is None
-    assert [row["setting"] for row in found["varied"]] == ["nothing", "bf16", "batch size of evaluation"]
-    changed = found["varied"][1]
+    results = stored("determinism-shapes-fcnet-cpu")
+    assert results["repeats"] is True
+    assert results["first"] is None
+    assert [row["setting"] for row in results["varied"]] == ["nothing", "bf16", "batch size of evaluation"]
+    changed = results["varied"][1]
     assert changed["same_bits"] is False
     (row,) = (line for line in lines if line.startswith("│ bf16 "))
     assert f"{changed['weights']:.1e}" in row
     assert f"{changed['logits']:.1e}" in row
-    assert found["loader"]["faults"] == []
-    assert found["spec"]["arch"] == "fcnet"
-    assert {"command", "date", "environment"} <= found.keys()
+    assert results["loader"]["faults"] == []
+    assert results["spec"]["arch"] == "fcnet"
+    assert {"command", "date", "environment"} <= results.keys()
 
 
 def test_what_this_machine_lacks_stands_in_the_table(capsys, monkeypatch):
@@ -168,10 +168,10 @@ def test_two_definitions_are_compared_and_the_layer_between_them_is_named(own, c
     )
     assert "Drawn by name: 4 of 4 parameters of one name and shape begin with equal values." in lines
     (path,) = Path("results/audit").glob("init-*.json")
-    found = json.loads(path.read_text())
-    assert found["sequential"]["first_unequal"] == "head.weight"
-    assert found["by_name"]["cause"] is None
-    assert all(any(print_ in line for line in lines) for print_ in found["by_name"]["fingerprints"])
+    results = json.loads(path.read_text())
+    assert results["sequential"]["first_unequal"] == "head.weight"
+    assert results["by_name"]["cause"] is None
+    assert all(any(print_ in line for line in lines) for print_ in results["by_name"]["fingerprints"])
 
 
 def test_one_definition_shows_its_fingerprint(capsys):

@@ -59,33 +59,33 @@ def test_the_design_is_trained_scored_printed_stored_and_drawn(capsys):
     assert sorted(path.suffix for path in OUT.iterdir()) == [".csv", ".json", ".nc", ".png", ".tex"]
     assert "environments" not in out
 
-    found, maps = json.loads(written("json").read_text()), label_maps.load(written("nc"))
-    assert list(found["cells"])[-2:] == ["init + order + augment", "nudge"]
-    one, other = (maps.labels.sel(model=name).values for name in found["cells"]["init"])
-    assert found["scores"]["reproducibility"]["init"]["value"] == pytest.approx(agreement(one, other))
-    accuracies = [found["test_accuracy"][name] for name in found["cells"]["order"]]
-    deviation = found["scores"]["sd of test accuracy, %"]["order"]
+    results, maps = json.loads(written("json").read_text()), label_maps.load(written("nc"))
+    assert list(results["cells"])[-2:] == ["init + order + augment", "nudge"]
+    one, other = (maps.labels.sel(model=name).values for name in results["cells"]["init"])
+    assert results["scores"]["reproducibility"]["init"]["value"] == pytest.approx(agreement(one, other))
+    accuracies = [results["test_accuracy"][name] for name in results["cells"]["order"]]
+    deviation = results["scores"]["sd of test accuracy, %"]["order"]
     assert deviation["value"] == pytest.approx(100 * np.std(accuracies, ddof=1))
     assert (deviation["items"], deviation["item"], deviation["runs"]) == (64, "test images", [2])
     # an mlp is trained without augmentation: the augment stream changes nothing, and gives none of the variance
-    assert found["scores"]["churn"]["augment"]["value"] == 0
-    assert found["shares"]["predictions"]["total"]["augment"]["value"] == 0
+    assert results["scores"]["churn"]["augment"]["value"] == 0
+    assert results["shares"]["predictions"]["total"]["augment"]["value"] == 0
     # two runs do not show how runs vary
-    assert set(found["nearly_full"]["predictions"].values()) == {"too few runs to tell"}
+    assert set(results["nearly_full"]["predictions"].values()) == {"too few runs to tell"}
 
     # kernels are said to be what they are, not left out silently
-    assert found["not_measured"] == {"kernels": "CPU kernels repeat"}
+    assert results["not_measured"] == {"kernels": "CPU kernels repeat"}
     (row,) = (line for line in out.splitlines() if line.startswith("│ kernels"))
     assert "not measured: CPU kernels repeat" in row
 
 
 def test_a_number_printed_is_a_number_stored(done):
-    found = json.loads(written("json").read_text())
+    results = json.loads(written("json").read_text())
     rows = list(csv.DictReader(written("csv").open()))
     lines = {(row["score"], row["varied"]): float(row["value"]) for row in rows if row["value"]}
-    for cell, churn in found["scores"]["churn"].items():
+    for cell, churn in results["scores"]["churn"].items():
         assert lines["churn", cell] == pytest.approx(churn["value"])
-    for source, share in found["shares"]["regions"]["total"].items():
+    for source, share in results["shares"]["regions"]["total"].items():
         assert lines["share of variance: regions, total", source] == pytest.approx(share["value"])
     assert [line.split(":")[0].strip() for line in done.splitlines() if "test accuracy: " in line] == ["init", "order"]
     assert "from 0.8 takes 311 runs of each cell" in done
@@ -107,22 +107,22 @@ def test_what_is_trained_is_not_trained_again_and_more_runs_add_to_it(capsys, mo
 
 def test_asked_for_the_kernels_of_a_cpu_are_run_again_and_repeat_exactly():
     assert main([*SMALL, "--sources", "kernels", "--runs", "2"]) == 0
-    found = json.loads(written("json").read_text())
-    assert found["not_measured"] == {}
-    assert len(set(found["cells"]["kernels"])) == 2
-    assert found["scores"]["churn"]["kernels"]["value"] == 0
-    assert found["scores"]["reproducibility"]["kernels"]["value"] == 1
-    weights = [(HOME / name / "weights.safetensors") for name in found["cells"]["kernels"]]
-    assert len(set(found["cells"]["kernels"])) == len(weights) == 2
-    assert found["shares"]["regions"] == {"total": {}, "first-order": {}}
+    results = json.loads(written("json").read_text())
+    assert results["not_measured"] == {}
+    assert len(set(results["cells"]["kernels"])) == 2
+    assert results["scores"]["churn"]["kernels"]["value"] == 0
+    assert results["scores"]["reproducibility"]["kernels"]["value"] == 1
+    weights = [(HOME / name / "weights.safetensors") for name in results["cells"]["kernels"]]
+    assert len(set(results["cells"]["kernels"])) == len(weights) == 2
+    assert results["shares"]["regions"] == {"total": {}, "first-order": {}}
 
 
 def test_others_stand_at_the_fixed_seed(capsys):
     assert main([*TWO, "--fixed-seed", "7"]) == 0
-    found = json.loads(written("json").read_text())
-    seeds = [found["specs"][name]["seeds"] for name in found["cells"]["order"]]
+    results = json.loads(written("json").read_text())
+    seeds = [results["specs"][name]["seeds"] for name in results["cells"]["order"]]
     assert [(one["init"], one["order"], one["augment"]) for one in seeds] == [(7, 7, 7), (7, 8, 7), (7, 9, 7)]
-    assert found["fixed"]["init"] == 7
+    assert results["fixed"]["init"] == 7
     assert "about" in capsys.readouterr().out
 
 
@@ -134,8 +134,8 @@ def test_runs_of_different_environments_are_pointed_out(capsys):
     assert main(TWO) == 0
     said = "Note: trained in different environments, which may change bits: threads 1 (6 models), 77 (1 model)."
     assert said in capsys.readouterr().out
-    found = json.loads(written("json").read_text())["environment_differences"]["trained"]
-    assert found["threads"]["77"] == [one.parent.name]
+    differences = json.loads(written("json").read_text())["environment_differences"]["trained"]
+    assert differences["threads"]["77"] == [one.parent.name]
 
 
 def test_a_run_that_diverges_is_told_and_ends_with_status_1(capsys, monkeypatch):
