@@ -1,5 +1,6 @@
 """How every command starts and ends."""
 
+import atexit
 import errno
 import gc
 import os
@@ -36,6 +37,7 @@ def run_command(
         options: a dataclass of groups of options, or a union of those of subcommands.
     """
     gc.set_threshold(*_COLLECTION)
+    atexit.register(gc.freeze)  # else the interpreter's last collections take half a second
     try:
         arguments = _with_new_names(program, sys.argv[1:] if argv is None else argv)
         parsed = tyro.cli(options, prog=program, args=arguments, config=(tyro.conf.OmitArgPrefixes,))
