@@ -39,27 +39,27 @@ class Cifar:
         files = {f"{self.folder}/{file}": md5 for file, md5 in (self.train | self.test | self.meta).items()}
         ensure_files(self.name, root, files, lambda: self._download(root))
         (meta,) = self._read(root, self.meta)
-        class_names = tuple(name.decode() for name in meta[self.class_names_key.encode()])
+        class_names = tuple(meta[self.class_names_key])
         return Images(
             train=self._image_set("train", self._read(root, self.train), class_names),
             test=self._image_set("test", self._read(root, self.test), class_names),
         )
 
-    def _image_set(self, split: str, batches: list[dict[bytes, Any]], class_names: tuple[str, ...]) -> ImageSet:
+    def _image_set(self, split: str, batches: list[dict[str, Any]], class_names: tuple[str, ...]) -> ImageSet:
         """The images of several files, whose pixels are (n, 3 * 32 * 32), ordered as (channel, row, column)."""
         return ImageSet(
             name=self.name,
             split=split,
-            pixels=np.concatenate([batch[b"data"] for batch in batches]).reshape(-1, 3, 32, 32),
-            labels=np.concatenate([np.asarray(batch[self.labels_key.encode()], np.int64) for batch in batches]),
+            pixels=np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32),
+            labels=np.concatenate([np.asarray(batch[self.labels_key], np.int64) for batch in batches]),
             class_names=class_names,
             mean=self.mean,
             std=self.std,
         )
 
-    def _read(self, root: Path, files: dict[str, str]) -> list[dict[bytes, Any]]:
-        """The contents of files that `ensure_files` has verified: pickles of Python 2, whose strings are bytes."""
-        return [pickle.loads((root / self.folder / file).read_bytes(), encoding="bytes") for file in files]
+    def _read(self, root: Path, files: dict[str, str]) -> list[dict[str, Any]]:
+        """The contents of files that `ensure_files` has verified: pickles of Python 2."""
+        return [pickle.loads((root / self.folder / file).read_bytes(), encoding="latin1") for file in files]
 
     def _download(self, root: Path) -> None:
         getattr(torchvision_datasets(), self.name.upper())(root, download=True)

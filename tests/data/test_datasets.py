@@ -31,7 +31,7 @@ def md5(path: Path) -> str:
 
 
 def write_pickle(path: Path, content: object) -> str:
-    """Writes it as the official archives are: pickled by Python 2, whose strings are bytes. Returns the MD5 sum."""
+    """Writes it in the format of the official archives; returns the MD5 sum."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(content, protocol=2))
     return md5(path)
@@ -50,10 +50,10 @@ def cifar100_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sums = {}
     for file, count in (("train", 6), ("test", 3)):
         pixels = np.arange(count * 3072).reshape(count, 3072) % 251
-        content = {b"data": pixels.astype(np.uint8), b"fine_labels": [99 - i for i in range(count)]}
-        sums[file] = write_pickle(folder / file, content | {b"coarse_labels": [0] * count})
-    names = [f"kind {i}".encode() for i in range(100)]
-    sums["meta"] = write_pickle(folder / "meta", {b"fine_label_names": names, b"coarse_label_names": [b"all"]})
+        content = {"data": pixels.astype(np.uint8), "fine_labels": [99 - i for i in range(count)]}
+        sums[file] = write_pickle(folder / file, content | {"coarse_labels": [0] * count})
+    names = [f"kind {i}" for i in range(100)]
+    sums["meta"] = write_pickle(folder / "meta", {"fine_label_names": names, "coarse_label_names": ["all"]})
     monkeypatch.setattr(source, "train_list", [["train", sums["train"]]])
     monkeypatch.setattr(source, "test_list", [["test", sums["test"]]])
     monkeypatch.setattr(source, "meta", source.meta | {"md5": sums["meta"]})
