@@ -22,6 +22,7 @@ from dbviz.core.errors import InputError
 from dbviz.data import DATASETS, load_images
 from dbviz.data.cifar import CIFAR10, CIFAR100
 from dbviz.data.datasets import data_directory
+from dbviz.data.official_files import ensure_files
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -209,6 +210,12 @@ def test_a_missing_file_is_downloaded_again(cifar100_files, monkeypatch, tmp_pat
 
     monkeypatch.setattr(torchvision.datasets.cifar, "download_and_extract_archive", download)
     assert load_images("cifar100", place).class_names[0] == "kind 0"
+
+
+def test_a_download_that_leaves_out_a_file_is_an_error(cifar100_files):
+    names = {f"cifar-100-python/{file}": md5(cifar100_files / "cifar-100-python" / file) for file in ("train", "test")}
+    with pytest.raises(InputError, match="absent is damaged"):
+        ensure_files("cifar100", cifar100_files, names | {"cifar-100-python/absent": "0" * 32}, lambda: None)
 
 
 def test_a_foreign_pickle_is_not_opened(cifar100_files):

@@ -48,6 +48,19 @@ def test_logits_are_those_of_plain_evaluation_up_to_rounding(planes, name, cache
     assert torch.allclose(logits, expected, atol=1e-5 * float(expected.abs().max()))
 
 
+@pytest.mark.parametrize(("cached_values", "blocks"), [(1, 3), (2**22, 1)])
+def test_the_first_layer_is_computed_once_for_each_block_of_planes(planes, cached_values, blocks, monkeypatch):
+    monkeypatch.setattr(linear_first_layer, "_CACHED_VALUES", cached_values)  # one plane, or all
+    computed, compute = [], linear_first_layer._block_products
+    monkeypatch.setattr(linear_first_layer, "_block_products", lambda *block: computed.append(block) or compute(*block))
+    grid = Grid.of(planes.planes, [plane.axes(5, 0.1) for plane in planes], CPU)
+    parts = linear_first(network("mlp"))
+    assert parts is not None
+    with torch.inference_mode():
+        LinearFirstForm(parts, batch=10)(grid.at(np.arange(75)))
+    assert len(computed) == blocks
+
+
 @pytest.mark.parametrize("refine", [False, True])
 @pytest.mark.parametrize("name", ["random_features", "mlp", "fcnet"])
 def test_labels_are_exactly_those_of_plain_evaluation(planes, name, refine, monkeypatch):
