@@ -37,7 +37,7 @@ def run_command(
         options: a dataclass of groups of options, or a union of those of subcommands.
     """
     gc.set_threshold(*_COLLECTION)
-    atexit.register(gc.freeze)  # else the interpreter's last collections take half a second
+    atexit.register(_skip_last_collections)
     try:
         arguments = _with_new_names(program, sys.argv[1:] if argv is None else argv)
         parsed = tyro.cli(options, prog=program, args=arguments, config=(tyro.conf.OmitArgPrefixes,))
@@ -69,6 +69,15 @@ def report_environment_differences(differences: Mapping[str, Differences]) -> No
 
 
 _ROLES = {"trained": "trained", "computed": "sampled or measured"}
+
+
+def _skip_last_collections() -> None:
+    """Saves the half second in which the interpreter would collect what ends with it.
+
+    Not with triton, which torch's compiler loads: it prints what was not collected.
+    """
+    if "triton" not in sys.modules:
+        gc.freeze()
 
 
 def _with_new_names(program: str, argv: Sequence[str]) -> list[str]:

@@ -4,13 +4,13 @@ What cannot work is refused here, before the heavy libraries load.
 """
 
 import dataclasses
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from dbviz.core.device_names import check_device_name
 from dbviz.core.errors import InputError, unknown_name
 from dbviz.spec import ARCHITECTURE_NAMES, DATASET_NAMES, Mode, Optimizer, Seeds, check_grid, parse_seeds
 
@@ -180,8 +180,7 @@ class MachineOptions:
 
     def check(self) -> None:
         """Raises InputError for what cannot work."""
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
-            raise unknown_name("device", self.device, ["auto", "cpu", "cuda", "cuda:N"])
+        check_device_name(self.device)
 
 
 @dataclass(frozen=True, kw_only=True)

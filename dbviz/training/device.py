@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import torch
 
-from dbviz.core.errors import InputError, unknown_name
+from dbviz.core.device_names import check_device_name
+from dbviz.core.errors import InputError
 from dbviz.spec import Precision
 
 __all__ = [
@@ -34,11 +35,10 @@ def choose_device(name: str = "auto") -> torch.device:
         >>> choose_device("cpu")
         device(type='cpu')
     """
+    check_device_name(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or not (index.isdecimal() or ":" not in name):
-        raise unknown_name("device", name, ["auto", "cpu", "cuda", "cuda:N"])
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(
             f"device {name!r} requested, but torch {torch.__version__} finds no CUDA device: use --device cpu"

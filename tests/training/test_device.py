@@ -163,3 +163,9 @@ def test_full_precision_is_requested_and_put_back():
     with full_precision():
         assert [kind.fp32_precision for kind in kinds] == ["ieee", "ieee"]
     assert [kind.fp32_precision for kind in kinds] == before
+
+
+@pytest.mark.parametrize("name", ["mps", "mps:0", "xpu"])
+def test_an_untested_device_is_refused_in_one_line(name):
+    with pytest.raises(InputError, match=f"device '{name}' is not supported: .* use --device cpu$"):
+        choose_device(name)
