@@ -16,14 +16,15 @@ Files:     experiments/results/double_descent/
     python experiments/paper/double_descent_regions.py --arch resnet18k --preset standard --widths 4 7 10 20 64
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import tyro
 
 import dbviz
+from dbviz.cli.console import run_command
 from dbviz.core.results import write_result
 from dbviz.core.terminal import say
 from dbviz.data import ImageSet, mislabelled
@@ -104,4 +105,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    sys.exit(run_command("python experiments/paper/double_descent_regions.py", Options, main))

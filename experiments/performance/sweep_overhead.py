@@ -16,6 +16,7 @@ Files:     experiments/results/sweep_overhead/
 
 import os
 import resource
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import tyro
 
+from dbviz.cli.console import run_command
 from dbviz.core.results import write_result
 from dbviz.core.terminal import print_table
 from dbviz.data import Images, shapes
@@ -100,4 +101,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    sys.exit(run_command("python experiments/performance/sweep_overhead.py", Options, main))

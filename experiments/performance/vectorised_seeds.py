@@ -15,6 +15,7 @@ Files:     experiments/results/vectorised_seeds/
 """
 
 import copy
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-import tyro
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from dbviz.benchmarks.measuring import steady_seconds
+from dbviz.cli.console import run_command
 from dbviz.core.results import write_result
 from dbviz.core.terminal import print_table, say
 from dbviz.models import build
@@ -101,4 +102,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    sys.exit(run_command("python experiments/performance/vectorised_seeds.py", Options, main))

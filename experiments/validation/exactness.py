@@ -16,15 +16,16 @@ Files:     experiments/results/exactness/
 """
 
 import json
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
 import xarray as xr
 
 import dbviz
+from dbviz.cli.console import run_command
 from dbviz.core.results import write_result
 from dbviz.core.terminal import print_table, say
 from dbviz.models.registry import ARCHITECTURES
@@ -105,4 +106,4 @@ def timed(model: Any, planes: dbviz.PlaneSet, resolution: int) -> tuple[xr.Datas
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    sys.exit(run_command("python experiments/validation/exactness.py", Options, main))

@@ -14,12 +14,13 @@ Files:     experiments/results/interval_coverage/
     python experiments/validation/interval_coverage.py
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
+from dbviz.cli.console import run_command
 from dbviz.core.results import write_result
 from dbviz.core.streams import numpy_stream
 from dbviz.core.terminal import print_table
@@ -87,4 +88,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    sys.exit(run_command("python experiments/validation/interval_coverage.py", Options, main))

@@ -17,15 +17,16 @@ Files:     experiments/results/margin_coverage/
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 import xarray as xr
 from scipy import stats
 
+from dbviz.cli.console import run_command
 from dbviz.core.results import write_result
 from dbviz.core.streams import numpy_stream
 from dbviz.core.terminal import print_table
@@ -132,4 +133,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    sys.exit(run_command("python experiments/validation/margin_coverage.py", Options, main))

@@ -14,15 +14,16 @@ Files:     experiments/results/refinement_error/
 """
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import tyro
 
 import dbviz
+from dbviz.cli.console import run_command
 from dbviz.core.results import write_result
 from dbviz.core.terminal import print_table, say
 from dbviz.label_maps.calibration import calibrated
@@ -120,4 +121,4 @@ def dense_logits(run: dbviz.Run, planes: dbviz.PlaneSet, options: Options) -> np
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    sys.exit(run_command("python experiments/validation/refinement_error.py", Options, main))
