@@ -116,11 +116,11 @@ def train(options: Options, specs: Sequence[RunSpec], archive: ArchiveFile, dead
         InputError: the archive would grow above its limit.
         RunsFailed: a network cannot be trained.
     """
-    home, device = output_directory(store.home_directory(options.machine.home)), choose_device(options.machine.device)
-    task = Network(planes=options.planes, home=home.absolute(), device=str(device), deadline=deadline)
-    missing = add_from_home([spec for spec in specs if spec.name not in archive.names], task, archive)
+    missing = [spec for spec in specs if spec.name not in archive.names]
     if not missing:
         return
+    home, device = output_directory(store.home_directory(options.machine.home)), choose_device(options.machine.device)
+    task = Network(planes=options.planes, home=home.absolute(), device=str(device), deadline=deadline)
     images, _ = images_and_planes(options.planes)
     archive.check_room(len(missing), images, options.planes)
     executor, timing = choose_executor(options.execution, device), estimated_timing(missing, images, task, device)
@@ -136,17 +136,6 @@ def train(options: Options, specs: Sequence[RunSpec], archive: ArchiveFile, dead
     if failed:
         first = f"first {failed[0].spec.name}: {failed[0].error}"
         raise RunsFailed(f"{len(failed)} of {len(specs)} networks failed, {first}; the others are in {archive.path}")
-
-
-def add_from_home(missing: Sequence[RunSpec], task: Network, archive: ArchiveFile) -> list[RunSpec]:
-    """Adds those that an earlier call has finished on this machine; returns the others."""
-    left = []
-    for spec in missing:
-        if (entry := task.entry(spec)) is not None:
-            archive.add(entry)
-        else:
-            left.append(spec)
-    return left
 
 
 def report(spec: RunSpec, entry: xr.Dataset, archive: ArchiveFile, to_go: str) -> None:

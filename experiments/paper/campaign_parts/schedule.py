@@ -12,7 +12,7 @@ import xarray as xr
 from campaign_parts.network import Network
 from dbviz.cli.execution import report_event
 from dbviz.data import Images
-from dbviz.executors import Event, Executor, Failed, Finished, Started
+from dbviz.executors import Executor, Failed, Finished, Started
 from dbviz.runs.fitting import estimate_seconds
 from dbviz.spec import RunSpec, Seeds
 from dbviz.sweeps import Study
@@ -94,10 +94,11 @@ def train_until(
                 failures.append(event)
                 left.remove(event.spec)
                 _check_disk(event)
-            elif _is_done(event, task, on_entry):
+            elif isinstance(event, Finished) and (entry := task.entry(event.spec)) is not None:
                 left.remove(event.spec)
                 if event.spec not in begun:
                     timing.record(event.spec, time.time() - started[event.spec])
+                on_entry(event.spec, entry)
         if len(left) == count:  # time was too short
             break
     return failures
@@ -111,15 +112,6 @@ def next_networks(left: Sequence[RunSpec], task: Network, timing: Timing, concur
     time_left = task.deadline - time.time()
     order = sorted(left, key=lambda spec: (not _is_begun(spec, task), timing.seconds(spec) > time_left))
     return order[:1] if concurrency == 1 else order
-
-
-def _is_done(event: Event, task: Network, on_entry: Callable[[RunSpec, xr.Dataset], None]) -> bool:
-    """Whether a task that ended has left an entry, which is passed on."""
-    finished = task.entry(event.spec) if isinstance(event, Finished) else None
-    if finished is None:
-        return False
-    on_entry(event.spec, finished)
-    return True
 
 
 def _is_begun(spec: RunSpec, task: Network) -> bool:
