@@ -19,7 +19,7 @@ __all__ = ["ArchiveFile"]
 _BYTES_PER_POINT = 0.1
 """Of compressed label maps; .06 in those of reproducibility_matrix."""
 _FIXED_BYTES = 500_000
-"""Coordinates, environments and specs; they do not grow with the number of networks."""
+"""Of coordinates, environments and specs in an archive that is begun."""
 
 
 @dataclass
@@ -71,9 +71,11 @@ class ArchiveFile:
         Raises:
             InputError: with `missing` further networks the file would grow above its limit.
         """
-        count = len(self.names)
-        each = self.size / count if count else _bytes_of_one(images, options)
-        expected = self.size + missing * each + (0 if count else _FIXED_BYTES)
+        if self.contents is None:
+            expected = _FIXED_BYTES + missing * _bytes_of_one(images, options)
+        else:
+            of_networks = self.size - _bytes_of_planes(self.contents)
+            expected = self.size + missing * of_networks / len(self.names)
         if expected > LIMIT:
             raise InputError(
                 f"{missing} more networks would make {self.path} about {expected / 2**20:.0f} MiB, above the limit of "
@@ -104,6 +106,11 @@ def _check_settings(contents: xr.Dataset, path: Path, planes: PlaneSet, options:
                 f"{path} has {name} {stored[name]}, this call {value}: give the options that it was made with, or a "
                 "new file (--archive)"
             )
+
+
+def _bytes_of_planes(contents: xr.Dataset) -> int:
+    """What does not grow with the number of networks: the coordinates of the planes."""
+    return sum(coordinate.nbytes for coordinate in contents.coords.values() if "model" not in coordinate.dims)
 
 
 def _bytes_of_one(images: Images, options: PlaneOptions) -> float:
