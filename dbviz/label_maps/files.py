@@ -128,6 +128,7 @@ def combine(maps: Sequence[xr.Dataset]) -> xr.Dataset:
     combined = xr.concat(
         list(maps), dim="model", data_vars="minimal", coords="minimal", compat="override", join="override"
     )
+    combined = combined.drop_encoding()  # that of the first file, to whose names' length all would be cut
     return combined.assign_attrs(first.attrs | merged | {"environments": combined_environments(maps)})
 
 

@@ -24,6 +24,7 @@ PIPELINE = (
 """The packages in the order of the pipeline, `core`, which all others use, last; what else there is comes after."""
 FURTHER = {
     "executors": ["dbviz.executors.ray_cluster"],
+    "label_maps": ["dbviz.label_maps.archive"],
     "runs": ["dbviz.runs.training_run", "dbviz.runs.fitting", "dbviz.runs.specs", "dbviz.runs.store"],
     "training": ["dbviz.training.loop"],
 }

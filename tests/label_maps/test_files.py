@@ -55,6 +55,14 @@ def test_a_round_trip_keeps_everything(maps, tmp_path):
     assert int(loaded.labels.max()) <= 4
 
 
+def test_names_of_files_that_were_combined_keep_their_length(planes, tmp_path):
+    names = ["short", "a name that is longer than the first"]
+    files = [sample({name: Slopes()}, planes, resolution=3) for name in names]
+    loaded = [label_maps.load(label_maps.save(maps, tmp_path / f"{k}.nc")) for k, maps in enumerate(files)]
+    combined = label_maps.save(label_maps.combine(loaded), tmp_path / "combined.nc")
+    assert label_maps.load(combined).model.values.tolist() == names
+
+
 def test_a_selection_can_be_saved_and_loaded(maps, tmp_path):
     selection = maps.isel(model=[1], plane=[0]).drop_vars("confidence")
     xr.testing.assert_identical(label_maps.load(label_maps.save(selection, tmp_path / "maps.nc")), selection)
