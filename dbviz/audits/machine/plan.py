@@ -1,0 +1,73 @@
+"""What an audit of a machine does in which order, and within which time."""
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import torch
+
+from dbviz.audits.machine.findings import Check
+from dbviz.audits.machine.isolation import TimeLimitReached
+from dbviz.audits.machine.parts import Event, Part, run_part
+
+__all__ = ["QUICK", "expected_seconds", "minutes_allowed", "run_parts", "unfinished_checks"]
+
+QUICK = ("fcnet", "resnet18", "vit")
+"""The architectures of a quick audit."""
+_MINUTES = {("cuda", False): 8.0, ("cuda", True): 2.0, ("cpu", False): 15.0, ("cpu", True): 5.0}
+_PART_SHARE = 0.5
+"""The share of the time that one part may take."""
+_LEAST_SECONDS = 5.0
+"""A process needs as long to start: no part is started with less time left."""
+_SECONDS: dict[str, float] = {}
+_OTHERS = 30.0
+
+
+def minutes_allowed(device: torch.device, *, quick: bool) -> float:
+    """How long an audit may take by default, in minutes.
+
+    Example:
+        >>> minutes_allowed(torch.device("cpu"), quick=True)
+        5.0
+    """
+    return _MINUTES[device.type, quick]
+
+
+def expected_seconds(part: Part, checks: Collection[str]) -> float:
+    """Roughly how long some checks of a part take on two cores."""
+    return _SECONDS.get(part.name, _OTHERS) * len(checks) / len(part.checks)
+
+
+def unfinished_checks(part: Part, done: Mapping[str, Sequence[Check]]) -> list[str]:
+    """The checks of a part that are missing from what is `done`, or failed there."""
+    passed = {check.name for check in done.get(part.name, ()) if check.passed}
+    return [name for name in part.checks if name not in passed]
+
+
+def run_parts(
+    parts: Sequence[Part], done: Mapping[str, Sequence[Check]], *, seconds: float
+) -> Iterator[tuple[Part, Event]]:
+    """Does what is missing or failed of the parts, one part after the other, and yields what happens.
+
+    Args:
+        done: the results of earlier audits, by the name of their part.
+        seconds: the limit for all. A part that takes more than half of it alone is stopped, and its check that was not
+            done by then failed.
+
+    Raises:
+        TimeLimitReached: the limit for all is over; what was not yielded is not done.
+    """
+    deadline = time.monotonic() + seconds
+    for part in parts:
+        names, current = unfinished_checks(part, done), ""
+        left = deadline - time.monotonic()
+        if names and left < _LEAST_SECONDS:
+            raise TimeLimitReached
+        try:
+            for event in run_part(part, names, seconds=min(left, _PART_SHARE * seconds)):
+                current = event.name
+                yield part, event
+        except TimeLimitReached:
+            if left <= _PART_SHARE * seconds:
+                raise
+            detail = f"not done when {part.name} had taken {_PART_SHARE * seconds:.0f} s"
+            yield part, Check(name=current or names[0], passed=False, detail=detail, seconds=_PART_SHARE * seconds)
