@@ -31,12 +31,15 @@ from dbviz.label_maps import sample
 from dbviz.models import build
 from dbviz.planes import draw_planes
 from dbviz.runs.specs import make_specs
+from dbviz.spec import SpecChanges
 from dbviz.training import logits, train
 
 __all__ = ["SPEEDS", "MachineSpeeds"]
 
 _SCORING, _FIGURE = (50, 0.1), (500, 0.5)
 """(resolution, padding) of a scoring grid and of a figure."""
+_SMALL_BATCH = 128
+"""Of the small networks, as published."""
 _BACKWARD = 3
 """The operations of a training step, relative to those of its forward pass."""
 
@@ -172,12 +175,12 @@ def training(speeds: MachineSpeeds) -> Finding:
 def side_by_side(speeds: MachineSpeeds) -> Finding:
     """Images per second of several small networks: one after the other, and in several processes."""
     images, device = speeds.network.images, speeds.device
-    specs = make_specs(
-        *(["resnet18k"], range(speeds.seeds)), images=images, preset="quick", device=device, width=4, epochs=2
-    )
-    specs = [dataclasses.replace(spec, train_size=len(images.train)) for spec in specs]
+    size = len(images.train)
+    changes: SpecChanges = {"width": 4, "epochs": 2, "batch_size": _SMALL_BATCH, "train_size": size}
+    seeds = range(speeds.seeds)
+    specs = make_specs(["resnet18k"], seeds, images=images, preset="quick", device=device, **changes)
     processes = min(speeds.seeds, _cores())
-    benchmark = benchmark_seeds(specs, images, device, train_size=len(images.train), processes=processes)
+    benchmark = benchmark_seeds(specs, images, device, train_size=size, processes=processes)
     bound = benchmark.upper_bound.rate
     return _measured(
         *(

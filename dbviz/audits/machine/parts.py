@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dbviz.audits.machine.findings import Check, Finding, Started
 from dbviz.audits.machine.isolation import ProcessEnded, isolated
@@ -12,6 +12,7 @@ __all__ = ["Event", "Part", "run_checks", "run_part"]
 Event = Started | Check
 
 
+@runtime_checkable
 class Part(Protocol):
     """Checks that need the same things; it is pickled for its process."""
 
