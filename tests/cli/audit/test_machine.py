@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,13 +22,7 @@ def check(name: str, passed: bool = True, detail: str = "fine") -> Check:
 def machine(monkeypatch):
     """A machine in which the checks in `faults` fail, and time runs out at those in `too_slow`."""
 
-    class Machine:
-        faults: dict[str, str] = {}
-        too_slow: set[str] = set()
-        done: list[str] = []
-
-    state = Machine()
-    state.done = []
+    state = SimpleNamespace(faults={}, too_slow=set(), done=[])
 
     def run_part(part, names, *, seconds):
         assert seconds > 0
