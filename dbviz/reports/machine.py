@@ -8,7 +8,7 @@ from typing import Any
 
 from dbviz.audits.machine import CHECKS, Check, Speed
 
-__all__ = ["check_rows", "faults", "machine_fields", "read_checks", "speed_rows"]
+__all__ = ["check_rows", "faults", "machine_fields", "parse_checks", "read_checks", "speed_rows"]
 
 Results = Mapping[str, Sequence[Check]]
 """The checks of every part, by the part's name."""
@@ -39,9 +39,23 @@ def read_checks(path: Path, key: Mapping[str, Any]) -> dict[str, list[Check]]:
         stored = json.loads(path.read_bytes())
         if stored["key"] != key:
             return {}
-        return {name: [_check(fields) for fields in checks] for name, checks in stored["parts"].items()}
+        return parse_checks(stored)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def parse_checks(fields: Mapping[str, Any]) -> dict[str, list[Check]]:
+    """The results from the JSON values that `machine_fields` returned.
+
+    Raises:
+        KeyError, TypeError: they are other values.
+
+    Example:
+        >>> check = Check(name="margins", passed=True, detail="equal", seconds=1.0)
+        >>> parse_checks(machine_fields({}, {"vit": [check]})) == {"vit": [check]}
+        True
+    """
+    return {name: [_check(stored) for stored in checks] for name, checks in fields["parts"].items()}
 
 
 def check_rows(results: Results) -> tuple[list[str], list[list[str]]]:

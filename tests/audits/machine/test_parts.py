@@ -13,24 +13,25 @@ from dbviz.audits.machine.parts import run_checks, run_part
 FINE = Finding(passed=True, detail="fine")
 
 
-def fail(message: str):
+def fail(message: str) -> Finding:
     raise RuntimeError(message)
 
 
-def fine():
+def fine() -> Finding:
     return FINE
 
 
-def die():
+def die() -> Finding:
     os._exit(7)
 
 
-def hang():
+def hang() -> Finding:
     time.sleep(60)
+    return FINE
 
 
-def cuda_error():
-    fail("CUDA error: an illegal memory access was encountered\nCompile with TORCH_USE_CUDA_DSA")
+def cuda_error() -> Finding:
+    return fail("CUDA error: an illegal memory access was encountered\nCompile with TORCH_USE_CUDA_DSA")
 
 
 WORK = {"fine": fine, "die": die, "hang": hang, "cuda": cuda_error, "last": fine}
