@@ -27,6 +27,10 @@ class Part(Protocol):
         """Does some of the checks in this process."""
         ...
 
+    def clean(self) -> None:
+        """Deletes the files that its checks have left."""
+        ...
+
 
 def run_checks(checks: Mapping[str, Callable[[], Finding]]) -> Iterator[Event]:
     """Does named checks one after the other; what one raises makes it a failed one.

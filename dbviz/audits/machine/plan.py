@@ -1,5 +1,6 @@
 """What an audit of a machine does in which order, and within which time."""
 
+import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -71,5 +72,13 @@ def run_parts(
         except TimeLimitReached:
             if left <= _PART_SHARE * seconds:
                 raise
-            detail = f"not done when {part.name} had taken {_PART_SHARE * seconds:.0f} s"
+            detail = f"not done when {part.name} had taken {_PART_SHARE * seconds:.0f} s{_load()}"
             yield part, Check(name=current or names[0], passed=False, detail=detail, seconds=_PART_SHARE * seconds)
+        finally:
+            part.clean()
+
+
+def _load() -> str:
+    """The end of a sentence that says that the machine is busy, if it is."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return f"; the machine is busy (load {load:.1f} on {cores} cores)" if load > cores + 1 else ""

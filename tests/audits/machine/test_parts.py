@@ -45,6 +45,9 @@ class FakePart:
     def run(self, checks):
         yield from run_checks({name: WORK[name] for name in checks})
 
+    def clean(self):
+        pass
+
 
 def results(events) -> dict[str, tuple[bool, str]]:
     return {event.name: (event.passed, event.detail) for event in events if isinstance(event, Check)}

@@ -16,10 +16,13 @@ class FakePart:
     checks = ("a", "b")
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name, self.clean_ups = name, 0
 
     def run(self, checks):
         raise NotImplementedError(checks)
+
+    def clean(self):
+        self.clean_ups += 1
 
 
 @pytest.fixture
@@ -48,11 +51,16 @@ def test_only_what_is_missing_or_failed_is_done(done):
     assert all(seconds == pytest.approx(50, abs=1) for _, _, seconds in done)
 
 
-def test_a_part_that_takes_half_of_the_time_fails_and_the_next_is_done(done):
-    events = list(run_parts([FakePart("slow"), FakePart("one")], {}, seconds=100.0))
+@pytest.mark.parametrize(("load", "why"), [(1.0, ""), (9.2, "; the machine is busy (load 9.2 on 2 cores)")])
+def test_a_part_that_takes_half_of_the_time_fails_and_the_next_is_done(done, monkeypatch, load, why):
+    monkeypatch.setattr(plan.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(plan.os, "cpu_count", lambda: 2)
+    parts = [FakePart("slow"), FakePart("one")]
+    events = list(run_parts(parts, {}, seconds=100.0))
     (failed,) = (event for _, event in events if isinstance(event, Check) and not event.passed)
-    assert (failed.name, failed.detail) == ("b", "not done when slow had taken 50 s")
+    assert (failed.name, failed.detail) == ("b", f"not done when slow had taken 50 s{why}")
     assert done[-1][0] == "one"
+    assert [part.clean_ups for part in parts] == [1, 1]
 
 
 def test_when_time_is_over_nothing_is_started_and_nothing_failed(done):

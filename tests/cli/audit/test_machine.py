@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from dbviz.audits.machine import CHECKS, Check, Started, plan
 from dbviz.audits.machine.isolation import TimeLimitReached
@@ -50,6 +51,13 @@ def test_a_real_audit_of_one_architecture_finds_all_right(capsys):
     assert [done["name"] for done in stored["parts"]["fcnet"]] == list(CHECKS)
     assert "0 of 2,304 labels differ" in stored["parts"]["fcnet"][3]["detail"]
     assert [path.name for path in STORED.parent.iterdir()] == [STORED.name]  # the runs are deleted
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_real_audit_of_a_gpu_finds_all_right(capsys):
+    assert main(["machine", "--arch", "fcnet", "resnet18", "--quick", "--device", "cuda"]) == 0
+    assert "convolution, tf32" in capsys.readouterr().out
 
 
 def test_a_fault_is_printed_and_the_status_is_1(machine, capsys):
@@ -101,7 +109,10 @@ def test_results_of_another_architecture_are_kept_and_those_of_another_torch_are
 def test_speeds_are_a_part_of_it(machine, capsys):
     assert main([argument for argument in TINY if argument != "--no-speeds"]) == 0
     assert "speeds sampling" in machine.done
-    assert "fcnet, speeds: about " in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "fcnet, speeds: about " in printed
+    assert "│ fcnet" in printed
+    assert "│ speeds" not in printed  # they are no architecture
 
 
 @pytest.mark.parametrize(
