@@ -49,6 +49,7 @@ class MachineSpeeds:
     """The speeds of one network on a machine.
 
     Example:
+        >>> from pathlib import Path
         >>> network = AuditedNetwork(arch="resnet18", width=8, device=torch.device("cpu"), home=Path("runs"))
         >>> MachineSpeeds(network=network).checks
         ('upper bounds', 'sampling', 'figure', 'training', 'side by side', 'determinism')

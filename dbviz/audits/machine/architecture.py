@@ -32,6 +32,7 @@ class ArchitectureChecks:
     """The checks of one network, as a part of an audit.
 
     Example:
+        >>> import torch
         >>> from pathlib import Path
         >>> network = AuditedNetwork(arch="fcnet", width=16, device=torch.device("cpu"), home=Path("runs"))
         >>> ArchitectureChecks(network=network).name
