@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from dbviz.cli.options import MachineOptions, check_architectures
+from dbviz.core.device_names import check_device_name
 from dbviz.core.errors import InputError
 from dbviz.core.paths import file_name, output_directory
 from dbviz.core.terminal import counted, duration, print_table, say, say_written
@@ -50,7 +51,7 @@ class MachineAuditOptions:
     def check(self) -> None:
         """Raises InputError for what cannot work."""
         check_architectures(self.arch)
-        MachineOptions(device=self.device).check()
+        check_device_name(self.device)
         if self.minutes is not None and not self.minutes > 0:
             raise InputError(f"--minutes is {self.minutes:g}: give more than 0")
 
