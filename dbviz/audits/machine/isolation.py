@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["ProcessEnded", "TimeLimitReached", "isolated"]
+__all__ = ["KILLED", "ProcessEnded", "TimeLimitReached", "isolated"]
+
+KILLED = "its process was killed by SIGKILL"
+"""What is said of a process that was ended by force, as the system does when memory is short."""
 
 
 class ProcessEnded(RuntimeError):

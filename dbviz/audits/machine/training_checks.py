@@ -10,7 +10,7 @@ import torch
 
 from dbviz.audits.determinism import audit_determinism
 from dbviz.audits.machine.findings import Finding
-from dbviz.audits.machine.isolation import ProcessEnded, isolated
+from dbviz.audits.machine.isolation import KILLED, ProcessEnded, isolated
 from dbviz.audits.machine.networks import AuditedNetwork
 from dbviz.audits.settings import Settings
 from dbviz.audits.training_setup import training_setup_of
@@ -113,10 +113,16 @@ def _first_operation(network: AuditedNetwork) -> str:
 
 
 def _kill_in_other_process(network: AuditedNetwork) -> None:
+    """Trains in a process that kills itself.
+
+    Raises:
+        ProcessEnded: it ended otherwise.
+    """
     try:
         list(isolated(killed_training, network, seconds=_KILL_SECONDS))
-    except ProcessEnded:
-        return
+    except ProcessEnded as error:
+        if str(error) != KILLED:
+            raise
 
 
 def _kill_this_process() -> None:

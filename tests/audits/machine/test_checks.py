@@ -7,8 +7,14 @@ import pytest
 import torch
 
 from dbviz.audits.machine import CHECKS, AuditedNetwork, Scale, label_checks, network_width
+from dbviz.audits.machine.isolation import ProcessEnded
 from dbviz.audits.machine.label_checks import check_batch_sizes, check_fast_form, check_margins, check_refined
-from dbviz.audits.machine.training_checks import check_repeats, check_resumes, killed_training
+from dbviz.audits.machine.training_checks import (
+    _kill_in_other_process,
+    check_repeats,
+    check_resumes,
+    killed_training,
+)
 from dbviz.audits.machine.width_check import check_odd_widths
 from dbviz.label_maps import calibration, refinement
 from dbviz.models import ARCHITECTURES
@@ -86,6 +92,12 @@ def test_a_process_is_really_killed_in_the_middle_of_both_trainings(network):
     assert adam is not None
     assert adam[0].metrics.epoch == 1
     assert store.find(network.spec("adam"), home) is None
+
+
+def test_a_training_that_ends_before_it_is_killed_says_why(network):
+    unknown = dataclasses.replace(network, width=0)
+    with pytest.raises(ProcessEnded, match="width is 0: it must be"):
+        _kill_in_other_process(unknown)
 
 
 def test_random_features_have_nothing_to_resume(network):
