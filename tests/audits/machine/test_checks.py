@@ -39,11 +39,6 @@ class Noisy(nn.Module):
         x = self.stem(x)
         return self.head((x * (1 + 0.1 * random.SystemRandom().random()) if self.training else x).flatten(1))
 
-
-class CountsItsBatch(Noisy):
-    def forward(self, x):
-        logits = self.head(self.stem(x).flatten(1))
-        return logits.roll(1, 1) if len(x) > 128 else logits
 """
 
 
@@ -165,8 +160,15 @@ def test_a_refinement_that_misses_a_boundary_is_named(network, monkeypatch):
     assert "labels differ from plain fp32's" in finding.detail
 
 
-def test_labels_that_depend_on_the_batch_size_are_named(network, own):
-    finding = check_batch_sizes(dataclasses.replace(network, arch=f"{own}:CountsItsBatch", width=None))
+def test_labels_that_depend_on_the_batch_size_are_named(network, monkeypatch):
+    sample = label_checks.sample
+
+    def other_labels_in_batches_of_1000(*arguments, batch_size=None, **options):
+        maps = sample(*arguments, batch_size=batch_size, **options)
+        return maps.assign(labels=9 - maps.labels) if batch_size == 1000 else maps
+
+    monkeypatch.setattr(label_checks, "sample", other_labels_in_batches_of_1000)
+    finding = check_batch_sizes(network)
     assert not finding.passed
     assert "batches of 24: 0 of 400" in finding.detail
     assert "batches of 1,000: 400 of 400" in finding.detail
