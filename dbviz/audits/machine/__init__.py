@@ -5,9 +5,10 @@ from dbviz.audits.machine.findings import Check, Finding, Speed, Started
 from dbviz.audits.machine.isolation import TimeLimitReached
 from dbviz.audits.machine.networks import AuditedNetwork, Scale, network_width
 from dbviz.audits.machine.parts import Event, Part, run_checks, run_part
-from dbviz.audits.machine.plan import QUICK, expected_seconds, minutes_allowed, run_parts, unfinished_checks
+from dbviz.audits.machine.plan import ALL, QUICK, expected_seconds, minutes_allowed, run_parts, unfinished_checks
 
 __all__ = [
+    "ALL",
     "CHECKS",
     "QUICK",
     "ArchitectureChecks",

@@ -10,8 +10,13 @@ from dbviz.audits.machine.findings import Check
 from dbviz.audits.machine.isolation import TimeLimitReached
 from dbviz.audits.machine.parts import Event, Part, run_part
 
-__all__ = ["QUICK", "expected_seconds", "minutes_allowed", "run_parts", "unfinished_checks"]
+__all__ = ["ALL", "QUICK", "expected_seconds", "minutes_allowed", "run_parts", "unfinished_checks"]
 
+ALL = (
+    *("fcnet", "mlp", "random_features", "resnet18", "vit", "vgg19", "resnet18k", "mlp_mixer"),
+    *("wideresnet28_10", "wideresnet28_20", "wideresnet28_30", "densenet121"),
+)
+"""Every architecture, the slow ones last: if time runs out, most of them are done."""
 QUICK = ("fcnet", "resnet18", "vit")
 """The architectures of a quick audit."""
 _MINUTES = {("cuda", False): 8.0, ("cuda", True): 2.0, ("cpu", False): 15.0, ("cpu", True): 5.0}

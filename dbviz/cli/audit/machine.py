@@ -86,16 +86,15 @@ def audit_machine(options: MachineAuditOptions) -> int:
 
 
 def _parts(options: MachineAuditOptions, device: "torch.device", home: Path) -> "list[Part]":
-    from dbviz.audits.machine import QUICK, ArchitectureChecks, AuditedNetwork, network_width
+    from dbviz.audits.machine import ALL, QUICK, ArchitectureChecks, AuditedNetwork, network_width
     from dbviz.benchmarks.machine import MachineSpeeds
-    from dbviz.models import ARCHITECTURES
 
     def network(arch: str, scale: "Scale", place: str) -> AuditedNetwork:
         width = network_width(arch, device, quick=options.quick)
         return AuditedNetwork(arch=arch, width=width, device=device, home=home / place, scale=scale)
 
     scale, timed = _scales(device, quick=options.quick)
-    archs = options.arch or (QUICK if options.quick else tuple(ARCHITECTURES))
+    archs = options.arch or (QUICK if options.quick else ALL)
     parts: list[Part] = [ArchitectureChecks(network=network(arch, scale, file_name([arch]))) for arch in archs]
     if options.speeds:
         parts.append(MachineSpeeds(network=network("resnet18", timed, "speeds"), planes=4 if options.quick else 8))

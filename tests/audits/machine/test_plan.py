@@ -6,6 +6,7 @@ from dbviz.audits.machine import plan
 from dbviz.audits.machine.findings import Check, Started
 from dbviz.audits.machine.isolation import TimeLimitReached
 from dbviz.audits.machine.plan import run_parts, unfinished_checks
+from dbviz.models import ARCHITECTURES
 
 
 def check(name: str, passed: bool = True) -> Check:
@@ -82,3 +83,8 @@ def test_the_last_part_that_is_cut_off_by_the_limit_for_all_did_not_fail(done, m
         do_all()
     assert [event.name for event in seen if isinstance(event, Check)] == ["a"]
     assert done[0][2] == 40.0
+
+
+def test_every_architecture_is_audited():
+    assert sorted(plan.ALL) == sorted(ARCHITECTURES)
+    assert set(plan.QUICK) <= set(plan.ALL)
