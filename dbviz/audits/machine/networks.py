@@ -54,7 +54,7 @@ _NARROW = {"fcnet": 128, "resnet18": 8, "vit": 32}
 """Widths of the networks of a quick audit."""
 _ON_A_CPU = {
     **{"fcnet": 512, "vgg19": 16, "resnet18": 16, "densenet121": 4, "vit": 64, "mlp_mixer": 64, "resnet18k": 16},
-    **{"wideresnet28_10": 1, "wideresnet28_20": 2, "wideresnet28_30": 3, "mlp": 128, "random_features": 500},
+    **{"wideresnet28_10": 1, "wideresnet28_20": 2, "wideresnet28_30": 3, "mlp": 128, "random_features": 1000},
 }
 """Those of the preset `quick`; densenet121, the slowest, at half of it."""
 _ON_A_GPU = {"wideresnet28_20": 4, "wideresnet28_30": 6, "random_features": 4000}
