@@ -65,6 +65,10 @@ class MachineSpeeds:
     name: str = "speeds"
 
     @property
+    def time_share(self) -> float:
+        return 1.0  # a slow machine is not wrong
+
+    @property
     def checks(self) -> tuple[str, ...]:
         return tuple(SPEEDS)
 

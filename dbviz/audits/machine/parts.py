@@ -23,6 +23,11 @@ class Part(Protocol):
         """Their names, in order."""
         ...
 
+    @property
+    def time_share(self) -> float:
+        """The share of the audit's time that they may take; what is not done by then failed."""
+        ...
+
     def run(self, checks: Sequence[str]) -> Iterator[Event]:
         """Does some of the checks in this process."""
         ...

@@ -20,8 +20,6 @@ ALL = (
 QUICK = ("fcnet", "resnet18", "vit")
 """The architectures of a quick audit."""
 _MINUTES = {("cuda", False): 8.0, ("cuda", True): 2.0, ("cpu", False): 15.0, ("cpu", True): 5.0}
-_PART_SHARE = 0.5
-"""The share of the time that one part may take."""
 _LEAST_SECONDS = 5.0
 """A process needs as long to start: no part is started with less time left."""
 _SECONDS = {"fcnet": 9.0, "mlp": 7.0, "random_features": 7.0, "resnet18": 29.0, "resnet18k": 32.0, "vgg19": 23.0}
@@ -58,7 +56,7 @@ def run_parts(
 
     Args:
         done: the results of earlier audits, by the name of their part.
-        seconds: the limit for all. A part that takes more than half of it alone is stopped, and its check that was not
+        seconds: the limit for all. A part that takes more than its share of it is stopped, and its check that was not
             done by then failed.
 
     Raises:
@@ -72,15 +70,16 @@ def run_parts(
         left = deadline - time.monotonic()
         if left < _LEAST_SECONDS:
             raise TimeLimitReached
+        allowed = part.time_share * seconds
         try:
-            for event in run_part(part, names, seconds=min(left, _PART_SHARE * seconds)):
+            for event in run_part(part, names, seconds=min(left, allowed)):
                 current = event.name
                 yield part, event
         except TimeLimitReached:
-            if left <= _PART_SHARE * seconds:
+            if left <= allowed:
                 raise
-            detail = f"not done when {part.name} had taken {_PART_SHARE * seconds:.0f} s{_load()}"
-            yield part, Check(name=current or names[0], passed=False, detail=detail, seconds=_PART_SHARE * seconds)
+            detail = f"not done when {part.name} had taken {allowed:.0f} s{_load()}"
+            yield part, Check(name=current or names[0], passed=False, detail=detail, seconds=allowed)
         finally:
             part.clean()
 

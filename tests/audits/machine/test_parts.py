@@ -41,6 +41,7 @@ WORK = {"fine": fine, "die": die, "hang": hang, "cuda": cuda_error, "last": fine
 class FakePart:
     checks: tuple[str, ...]
     name: str = "fake"
+    time_share: float = 1.0
 
     def run(self, checks):
         yield from run_checks({name: WORK[name] for name in checks})

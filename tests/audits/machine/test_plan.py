@@ -6,6 +6,7 @@ from dbviz.audits.machine import plan
 from dbviz.audits.machine.findings import Check, Started
 from dbviz.audits.machine.isolation import TimeLimitReached
 from dbviz.audits.machine.plan import run_parts, unfinished_checks
+from dbviz.benchmarks.machine import MachineSpeeds
 from dbviz.models import ARCHITECTURES
 
 
@@ -16,8 +17,8 @@ def check(name: str, passed: bool = True) -> Check:
 class FakePart:
     checks = ("a", "b")
 
-    def __init__(self, name: str) -> None:
-        self.name, self.clean_ups = name, 0
+    def __init__(self, name: str, time_share: float = 0.5) -> None:
+        self.name, self.time_share, self.clean_ups = name, time_share, 0
 
     def run(self, checks):
         raise NotImplementedError(checks)
@@ -83,6 +84,14 @@ def test_the_last_part_that_is_cut_off_by_the_limit_for_all_did_not_fail(done, m
         do_all()
     assert [event.name for event in seen if isinstance(event, Check)] == ["a"]
     assert done[0][2] == 40.0
+
+
+@pytest.mark.usefixtures("done")
+def test_a_part_that_may_take_all_of_the_time_never_fails_for_it():
+    events = run_parts([FakePart("slow", time_share=1.0)], {}, seconds=100.0)
+    with pytest.raises(TimeLimitReached):
+        list(events)
+    assert MachineSpeeds.time_share.fget(None) == 1.0  # pyright: ignore[reportOptionalCall]
 
 
 def test_every_architecture_is_audited():

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from dbviz.audits.machine import CHECKS, Check, Started, plan
+from dbviz.audits.machine import CHECKS, ArchitectureChecks, Check, Started, plan
 from dbviz.audits.machine.isolation import TimeLimitReached
 from dbviz.cli.audit import main
 
@@ -35,7 +35,7 @@ def machine(monkeypatch):
             yield check(name, name not in state.faults, state.faults.get(name, "fine"))
 
     monkeypatch.setattr(plan, "run_part", run_part)
-    monkeypatch.setattr(plan, "_PART_SHARE", 1.0)
+    monkeypatch.setattr(ArchitectureChecks, "time_share", 1.0)
     return state
 
 
