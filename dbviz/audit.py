@@ -1,4 +1,4 @@
-"""python -m dbviz.audit: does a training repeat, do two definitions start alike, which source of randomness matters."""
+"""python -m dbviz.audit: is dbviz exact on this machine, does a training repeat, which randomness matters."""
 
 import sys
 

@@ -76,9 +76,9 @@ _INTRODUCTION = """\
 `python -m dbviz.plot`, `python -m dbviz plot` and `dbviz plot` are the same command. `dbviz` alone lists the commands;
 each explains its options with `--help`, which is what these pages show.
 
-Every command ends with exit status 0 when it is done; 1 when a training diverged, some of many runs failed, or
-`audit determinism` found two trainings that differ; 2 for bad input or a place that cannot be read or written, in one
-line on standard error; and 130 when it is interrupted.
+Every command ends with exit status 0 when it is done; 1 when a training diverged, some of many runs failed, or an audit
+found something wrong; 2 for bad input or a place that cannot be read or written, in one line on standard error; 3 when
+`audit machine` ran out of time; and 130 when it is interrupted.
 """
 
 

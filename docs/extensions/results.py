@@ -21,6 +21,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from dbviz.reports.machine import check_rows, parse_checks, speed_rows
 from dbviz.reports.published import PUBLISHED_OPTIMIZERS, PUBLISHED_SPREADS, published
 from dbviz.scores import Estimate
 
@@ -142,6 +143,18 @@ def _exactness(results: list[Result]) -> Rows:
         for arch, found in result["architectures"].items()
     ]
     return [["network", "labels", "different", "re-evaluated in fp32", "form"], *sorted(rows)]
+
+
+def _machine_checks(results: list[Result]) -> Rows:
+    (result,) = results
+    heading, rows = check_rows(parse_checks(result))
+    return [heading, *rows]
+
+
+def _machine_speeds(results: list[Result]) -> Rows:
+    (result,) = results
+    heading, rows = speed_rows(parse_checks(result))
+    return [heading, *rows]
 
 
 def _coverage(results: list[Result]) -> Rows:
@@ -345,6 +358,8 @@ TABLES: dict[str, Callable[[list[Result]], Rows]] = {
     "exactness": _exactness,
     "growth": _growth,
     "interval_coverage": _coverage,
+    "machine": _machine_checks,
+    "machine_speeds": _machine_speeds,
     "margin_coverage": _margin_coverage,
     "networks": _networks,
     "off_manifold": _off_manifold,

@@ -1,4 +1,5 @@
-"""The command `audit`: is a training the same twice; do definitions begin alike; where does the spread come from."""
+"""The command `audit`: is a training the same twice; do definitions begin alike; where does the spread come from;
+is the machine right."""
 
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -9,6 +10,7 @@ import tyro
 
 from dbviz.cli.audit.determinism import DeterminismOptions, audit_determinism
 from dbviz.cli.audit.init import InitOptions, audit_init
+from dbviz.cli.audit.machine import MachineAuditOptions, audit_machine
 from dbviz.cli.audit.sources import SourcesOptions, audit_sources
 from dbviz.cli.console import run_command
 
@@ -17,6 +19,7 @@ __all__ = ["main"]
 _AUDITS: dict[str, tuple[type[Any], Callable[[Any], int | None]]] = {
     "determinism": (DeterminismOptions, audit_determinism),
     "init": (InitOptions, audit_init),
+    "machine": (MachineAuditOptions, audit_machine),
     "sources": (SourcesOptions, audit_sources),
 }
 """Every audit by name: its options, and the function that does it and returns an exit status or None."""
