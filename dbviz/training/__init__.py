@@ -4,6 +4,7 @@ from dbviz.training.device import choose_device, default_precision
 from dbviz.training.evaluation import accuracy, logits
 from dbviz.training.loop import Checkpoint, EpochMetrics, train
 from dbviz.training.presets import PRESETS, Preset, preset_spec
+from dbviz.training.schedule import tested_epochs
 
 __all__ = [
     "PRESETS",
@@ -15,5 +16,6 @@ __all__ = [
     "default_precision",
     "logits",
     "preset_spec",
+    "tested_epochs",
     "train",
 ]

@@ -19,6 +19,7 @@ from dbviz.training.least_squares import least_norm_solution
 from dbviz.training.loop import training_step
 from dbviz.training.objectives import Objective, make_objective, plain_objective
 from dbviz.training.optimizers import make_optimizer
+from dbviz.training.schedule import tested_epochs
 
 __all__ = ["seconds_of_features", "seconds_per_run"]
 
@@ -63,7 +64,7 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
             _step(model, optimizer, objective, inputs, labels, recipe)
         _wait(device)
     per_image = (time.perf_counter() - start) / steps / len(sample)
-    return per_image * recipe.epochs * (_train_count(spec, images) + _TEST_COST * len(images.test))
+    return per_image * _images_per_run(recipe.epochs, _train_count(spec, images), len(images.test))
 
 
 def seconds_of_features(spec: RunSpec, images: Images, device: torch.device) -> float:
@@ -75,6 +76,12 @@ def seconds_of_features(spec: RunSpec, images: Images, device: torch.device) -> 
     features(model, head, sample, device)
     _wait(device)
     return (time.perf_counter() - start) * (_train_count(spec, images) + len(images.test)) / len(sample)
+
+
+def _images_per_run(epochs: int, train_images: int, test_images: int) -> float:
+    """The work of a training and its tests, in training images."""
+    tests = len(tested_epochs(epochs, train_images, test_images))
+    return epochs * train_images + _TEST_COST * tests * test_images
 
 
 def _train_count(spec: RunSpec, images: Images) -> int:
