@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dbviz.core import files
 from dbviz.core.errors import InputError
-from dbviz.data import DeviceBatches, Images, ImageSet, mislabelled, noisy_labels
+from dbviz.data import DeviceBatches, DeviceImages, Images, ImageSet, mislabelled, noisy_labels
 from dbviz.models.build import build
 from dbviz.models.nudge import nudge
 from dbviz.runs import store
@@ -190,7 +190,7 @@ def _training_and_test(
         batches = FeatureBatches(features.train, torch.from_numpy(train_set.labels).to(device), spec.recipe, spec.seeds)
         training = partial(train, head, batches, spec.recipe, spec.seeds)
         return training, _Test(images.test, partial(head_logits, head, features.test))
-    test = _Test(images.test, partial(logits, model, images.test, device))
+    test = _Test(images.test, partial(logits, model, DeviceImages.of(images.test, device), device))
     if spec.recipe.optimizer == "least-squares":
         solve = partial(least_squares, model, train_set, device)
         return lambda *, test, on_batch, **_: solve(test=test, on_batch=on_batch), test

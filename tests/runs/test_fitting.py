@@ -20,7 +20,7 @@ import torch
 from dbviz import fit
 from dbviz.core import files
 from dbviz.core.errors import InputError, TrainingDiverged
-from dbviz.data import Images, shapes
+from dbviz.data import DeviceImages, Images, ImageSet, shapes
 from dbviz.models import build
 from dbviz.runs import fitting, store, training_run
 from dbviz.runs.fitting import estimate_seconds, fit_specs, unfinished
@@ -134,6 +134,25 @@ def test_a_run_with_all_tests_resumes_with_the_schedule(small_images, tmp_path, 
     assert weights(cut) == weights(whole)
     assert [math.isnan(epoch.test_accuracy) for epoch in cut.epochs] == [False, False, True, False]
     assert [math.isnan(epoch.test_accuracy) for epoch in whole.epochs] == [True, True, True, False]
+
+
+def test_the_test_set_is_copied_to_the_device_once_and_not_normalised_on_the_cpu(small_images, tmp_path, monkeypatch):
+    copied, of, normalized = [], DeviceImages.of, ImageSet.normalized
+
+    def copying(images, device):
+        copied.append(images.split)
+        return of(images, device)
+
+    def few(images, indices):
+        assert len(indices) <= 8  # of the check of the forward pass
+        return normalized(images, indices)
+
+    monkeypatch.setattr(DeviceImages, "of", copying)
+    monkeypatch.setattr(ImageSet, "normalized", few)
+    few_test_images = dataclasses.replace(small_images, test=small_images.test.first(16))
+    (run,) = fit_tiny(few_test_images, tmp_path)
+    assert not any(math.isnan(epoch.test_accuracy) for epoch in run.epochs)
+    assert copied == ["test"]
 
 
 def test_each_seed_alone_changes_the_network(small_images, tmp_path):
