@@ -20,6 +20,7 @@ from dbviz.runs.checkpoint_writer import CheckpointWriter, snapshot
 from dbviz.spec import Precision, RunSpec
 from dbviz.training import Checkpoint, EpochMetrics, accuracy, logits, train
 from dbviz.training.device import deterministic_algorithms
+from dbviz.training.device_errors import explained_device_errors
 from dbviz.training.forward_check import check_deterministic_forward
 from dbviz.training.heads import FeatureBatches, head_logits
 from dbviz.training.least_squares import least_squares
@@ -49,7 +50,9 @@ def train_run(
         on_batch: called after each step with the number of images in it.
 
     Raises:
-        InputError: the network is random in evaluation mode, or a run trained with --fast lacks an epoch of `keep`.
+        InputError: the network is random in evaluation mode, a run trained with --fast lacks an epoch of `keep`, or
+            cuDNN has no algorithm in the recipe's precision.
+        DeviceOutOfMemory: the GPU has too little memory.
         TrainingDiverged: a loss is not finite.
 
     Example:
@@ -63,7 +66,7 @@ def train_run(
         ...     sorted(path.name for path in Path(home, spec.name).glob("weights*"))
         ['weights-epoch-1.safetensors', 'weights.safetensors']
     """
-    with store.locked(spec, home):
+    with store.locked(spec, home), explained_device_errors(spec):
         if not is_complete(spec, home, keep):
             _train(spec, images, device, home, keep, on_batch)
 

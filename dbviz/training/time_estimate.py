@@ -13,6 +13,7 @@ from dbviz.models.build import build, construct
 from dbviz.models.registry import ARCHITECTURES
 from dbviz.spec import Recipe, RunSpec
 from dbviz.training.device import deterministic_algorithms, full_precision
+from dbviz.training.device_errors import explained_device_errors
 from dbviz.training.evaluation import logits
 from dbviz.training.heads import features, head_of
 from dbviz.training.least_squares import least_norm_solution
@@ -33,6 +34,10 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
     Args:
         steps: number of timed steps, after one that is not timed.
 
+    Raises:
+        DeviceOutOfMemory: the GPU has too little memory.
+        InputError: cuDNN has no algorithm in the recipe's precision.
+
     Example:
         >>> from dbviz.data import shapes
         >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
@@ -40,8 +45,25 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
         >>> seconds_per_run(spec, images, torch.device("cpu")) > 0
         True
     """
-    if spec.recipe.optimizer == "least-squares":
-        return _seconds_to_solve(spec, images, device)
+    with explained_device_errors(spec):
+        if spec.recipe.optimizer == "least-squares":
+            return _seconds_to_solve(spec, images, device)
+        return _seconds_to_train(spec, images, device, steps)
+
+
+def seconds_of_features(spec: RunSpec, images: Images, device: torch.device) -> float:
+    """Estimated seconds that the features of all images take for `spec`, which trains a head only."""
+    sample = images.train.first(min(len(images.train), 128))
+    with explained_device_errors(spec):
+        model, head = _network_and_head(spec, images, device)
+        features(model, head, sample, device)
+        start = time.perf_counter()
+        features(model, head, sample, device)
+        _wait(device)
+    return (time.perf_counter() - start) * (_train_count(spec, images) + len(images.test)) / len(sample)
+
+
+def _seconds_to_train(spec: RunSpec, images: Images, device: torch.device, steps: int) -> float:
     recipe, sample = spec.recipe, images.train.first(min(len(images.train), spec.recipe.batch_size))
     inputs, labels = next(iter(DeviceBatches.of(sample, recipe, spec.seeds, device).epoch(0)))
     if spec.pretrained is None:
@@ -65,17 +87,6 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
         _wait(device)
     per_image = (time.perf_counter() - start) / steps / len(sample)
     return per_image * _images_per_run(recipe.epochs, _train_count(spec, images), len(images.test))
-
-
-def seconds_of_features(spec: RunSpec, images: Images, device: torch.device) -> float:
-    """Estimated seconds that the features of all images take for `spec`, which trains a head only."""
-    model, head = _network_and_head(spec, images, device)
-    sample = images.train.first(min(len(images.train), 128))
-    features(model, head, sample, device)
-    start = time.perf_counter()
-    features(model, head, sample, device)
-    _wait(device)
-    return (time.perf_counter() - start) * (_train_count(spec, images) + len(images.test)) / len(sample)
 
 
 def _images_per_run(epochs: int, train_images: int, test_images: int) -> float:
