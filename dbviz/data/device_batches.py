@@ -122,7 +122,7 @@ class DeviceImages:
         >>> on_device = DeviceImages.of(images, torch.device("cpu"))
         >>> [len(batch) for batch in on_device.normalized(64)]
         [64, 36]
-        >>> torch.equal(torch.cat([*on_device.normalized(64)]), images.normalized(range(100)))
+        >>> torch.equal(torch.cat([*on_device.normalized(64)]), images.normalized([*range(100)]))
         True
     """
 
@@ -134,7 +134,7 @@ class DeviceImages:
     def of(cls, images: ImageSet, device: torch.device) -> "DeviceImages":
         """Copies the images to the device."""
         mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (images.mean, images.std))
-        pixels = np.require(images.pixels, requirements="CW")  # read-only and strided arrays are copied
+        pixels = np.require(images.pixels, requirements=["C", "W"])  # read-only and strided arrays are copied
         return cls(pixels=torch.from_numpy(pixels).to(device), mean=mean, std=std)
 
     def __len__(self) -> int:

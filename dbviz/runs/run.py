@@ -82,7 +82,7 @@ class Run:
         return self.directory / weights_name(self.epoch)
 
     def at(self, epoch: int) -> "Run":
-        """The run as it was after `epoch`, with the test accuracy recorded then; see `dbviz.training.tested_epochs`.
+        """The run as it was after `epoch`, with the test accuracy recorded then; see `dbviz.training.epochs_to_test`.
 
         Raises:
             InputError: the weights of that epoch are not stored.

@@ -25,7 +25,7 @@ from dbviz.training.forward_check import check_deterministic_forward
 from dbviz.training.heads import FeatureBatches, head_logits
 from dbviz.training.least_squares import least_squares
 from dbviz.training.objectives import make_objective
-from dbviz.training.schedule import tested_epochs
+from dbviz.training.schedule import epochs_to_test
 
 __all__ = ["is_complete", "missing_epochs", "train_run", "training_images"]
 
@@ -134,7 +134,7 @@ def _train(
         on_batch(start.metrics.epoch * len(train_set))
 
     training, test = _training_and_test(spec, model, head, images, train_set, device, home)
-    schedule = tested_epochs(spec.recipe.epochs, len(train_set), len(images.test))
+    schedule = epochs_to_test(spec.recipe.epochs, len(train_set), len(images.test))
     test_accuracy = partial(test.accuracy, precision=spec.recipe.precision)
     with CheckpointWriter() as writer:
         for checkpoint in training(start=start, test=test_accuracy, tested=schedule, on_batch=on_batch):

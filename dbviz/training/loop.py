@@ -63,7 +63,8 @@ class EpochMetrics:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "EpochMetrics":
         """The metrics that `to_dict` returned."""
-        return cls(**{name: math.nan if value is None else value for name, value in values.items()})
+        known: dict[str, Any] = {name: math.nan if value is None else value for name, value in values.items()}
+        return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ def sam_ascent(model: nn.Module, radius: float) -> Iterator[None]:
     counts = [norm.num_batches_tracked for norm in norms]
     with torch.no_grad():
         scale = radius / (nn.utils.get_total_norm(gradients) + 1e-12)
-        torch._foreach_add_(parameters, torch._foreach_mul(gradients, scale))
+        torch._foreach_add_(weights, torch._foreach_mul(gradients, scale))
     for norm in norms:
         norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
@@ -117,4 +117,4 @@ def sam_ascent(model: nn.Module, radius: float) -> Iterator[None]:
         for norm, momentum, count in zip(norms, momenta, counts, strict=True):
             norm.momentum, norm.num_batches_tracked = momentum, count
         with torch.no_grad():
-            torch._foreach_copy_(parameters, originals)
+            torch._foreach_copy_(weights, originals)

@@ -20,7 +20,7 @@ from dbviz.training.least_squares import least_norm_solution
 from dbviz.training.loop import training_step
 from dbviz.training.objectives import Objective, make_objective, plain_objective
 from dbviz.training.optimizers import make_optimizer
-from dbviz.training.schedule import tested_epochs
+from dbviz.training.schedule import epochs_to_test
 
 __all__ = ["seconds_of_features", "seconds_per_run"]
 
@@ -91,7 +91,7 @@ def _seconds_to_train(spec: RunSpec, images: Images, device: torch.device, steps
 
 def _images_per_run(epochs: int, train_images: int, test_images: int) -> float:
     """The work of a training and its tests, in training images."""
-    tests = len(tested_epochs(epochs, train_images, test_images))
+    tests = len(epochs_to_test(epochs, train_images, test_images))
     return epochs * train_images + _TEST_COST * tests * test_images
 
 

@@ -99,11 +99,11 @@ def test_accuracies_of_epochs_without_a_test_are_nan_and_the_weights_those_of_a_
     options = {"epochs": 6, "train_size": 128}
     (run,) = fit_tiny(small_images, tmp_path / "schedule", **options)
     # 3 x 6 x 128 training images pay for 10 x 64 test images three times
-    assert schedule.tested_epochs(6, 128, 64) == (1, 2, 6)
+    assert schedule.epochs_to_test(6, 128, 64) == (1, 2, 6)
     assert [epoch.epoch for epoch in run.epochs if not math.isnan(epoch.test_accuracy)] == [1, 2, 6]
     stored = json.loads((run.directory / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert [epoch["test_accuracy"] is None for epoch in stored["epochs"]] == [False, False, True, True, True, False]
-    monkeypatch.setattr(training_run, "tested_epochs", lambda *_: range(1, 7))
+    monkeypatch.setattr(training_run, "epochs_to_test", lambda *_: range(1, 7))
     (all_tested,) = fit_tiny(small_images, tmp_path / "all", **options)
     assert weights(run) == weights(all_tested)
     for tested, reference in zip(run.epochs, all_tested.epochs, strict=True):
@@ -126,7 +126,7 @@ def test_a_run_with_all_tests_resumes_with_the_schedule(small_images, tmp_path, 
     """As one whose first epochs an older version trained."""
     options = {"epochs": 4, "train_size": 64}
     with monkeypatch.context() as patch:
-        patch.setattr(training_run, "tested_epochs", lambda *_: range(1, 5))
+        patch.setattr(training_run, "epochs_to_test", lambda *_: range(1, 5))
         interrupted_after(2, patch)
         with pytest.raises(KeyboardInterrupt):
             fit_tiny(small_images, tmp_path / "cut", **options)

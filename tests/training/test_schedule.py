@@ -14,7 +14,7 @@ COUNTS = st.integers(1, 100_000)
 
 @given(st.integers(1, 500), COUNTS, COUNTS)
 def test_epochs_rise_to_the_last_and_their_tests_cost_a_tenth_of_the_training(epochs, train_images, test_images):
-    tested = schedule.tested_epochs(epochs, train_images, test_images)
+    tested = schedule.epochs_to_test(epochs, train_images, test_images)
     assert tested[-1] == epochs
     assert list(tested) == sorted({*tested})
     assert tested[0] >= 1
@@ -25,7 +25,7 @@ def test_epochs_rise_to_the_last_and_their_tests_cost_a_tenth_of_the_training(ep
 
 @given(st.integers(3, 500), COUNTS, COUNTS)
 def test_distances_never_shrink_by_more_than_rounding(epochs, train_images, test_images):
-    tested = schedule.tested_epochs(epochs, train_images, test_images)
+    tested = schedule.epochs_to_test(epochs, train_images, test_images)
     distances = [late - early for early, late in itertools.pairwise(tested)]
     assert all(late >= early - 1 for early, late in itertools.pairwise(distances))
 
@@ -43,7 +43,7 @@ def test_distances_never_shrink_by_more_than_rounding(epochs, train_images, test
     ],
 )
 def test_known_schedules(arguments, expected):
-    assert schedule.tested_epochs(*arguments) == expected
+    assert schedule.epochs_to_test(*arguments) == expected
 
 
 def test_the_estimate_counts_the_tests_that_are_done():
