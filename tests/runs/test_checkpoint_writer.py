@@ -99,6 +99,7 @@ def test_checkpoints_are_those_of_their_epochs_also_where_the_writer_is_slow(sma
     def late(spec, home, checkpoint, done):
         epoch = checkpoint.metrics.epoch
         assert submitted[min(epoch + 1, 3)].wait(60)
+        assert [metrics.epoch for metrics in done] == list(range(1, epoch + 1))
         save(spec, home, checkpoint, done)
         written[epoch] = files.digest(load_tensors(home / spec.name / "resume.safetensors")[0])
 
