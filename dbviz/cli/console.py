@@ -12,7 +12,7 @@ import tyro
 
 from dbviz.cli.options import check_options
 from dbviz.core.environment import Differences, describe_differences
-from dbviz.core.errors import InputError, RunsFailed, TrainingDiverged
+from dbviz.core.errors import DeviceOutOfMemory, InputError, RunsFailed, TrainingDiverged
 from dbviz.core.terminal import say
 
 __all__ = ["report_environment_differences", "run_command"]
@@ -29,8 +29,8 @@ def run_command(
 ) -> int:
     """Parses `argv` into `options` and runs `main`; returns the exit status, that of `main` or one of these.
 
-    0: done. 1: a training diverged, or some of many runs failed. 2: bad input, or a place that cannot be read or
-    written, reported in one line. 130: interrupted.
+    0: done. 1: a training diverged, or some of many runs failed. 2: bad input, a place that cannot be read or
+    written, or a GPU without enough memory, reported in one line. 130: interrupted.
 
     Args:
         program: how it is called, such as `python -m dbviz.plot`.
@@ -43,7 +43,7 @@ def run_command(
         parsed = tyro.cli(options, prog=program, args=arguments, config=(tyro.conf.OmitArgPrefixes,))
         check_options(parsed)
         return main(parsed) or 0
-    except InputError as error:
+    except (InputError, DeviceOutOfMemory) as error:
         return _fail(program, str(error), 2)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,7 +12,7 @@ import tyro
 
 from dbviz.core.device_names import check_device_name
 from dbviz.core.errors import InputError, unknown_name
-from dbviz.spec import ARCHITECTURE_NAMES, DATASET_NAMES, Mode, Optimizer, Seeds, check_grid, parse_seeds
+from dbviz.spec import ARCHITECTURE_NAMES, DATASET_NAMES, Mode, Optimizer, Precision, Seeds, check_grid, parse_seeds
 
 __all__ = [
     "ComparisonOptions",
@@ -115,6 +115,8 @@ class RecipeOptions:
     pretrained: Annotated[str | None, tyro.conf.arg(metavar="NETWORK")] = None
     """Train only a new head, on the features of this network: a run in --home (its directory's name or identity), a
     .safetensors file (of --arch and --width), timm:NAME or torchvision:NAME whose weights are on this machine."""
+    precision: Precision | None = None
+    """Of forward and backward passes. Default: bf16 where the device has instructions for it."""
     fast: bool = False
     """Allow algorithms that do not give bitwise identical results every time."""
 
@@ -132,7 +134,7 @@ class RecipeOptions:
 
     def optimizers(self) -> list[dict[str, Any]]:
         """For each optimizer the fields of spec and recipe that differ from the preset."""
-        fixed: dict[str, Any] = {"epochs": self.epochs, "batch_size": self.batch_size}
+        fixed: dict[str, Any] = {"epochs": self.epochs, "batch_size": self.batch_size, "precision": self.precision}
         fixed = {name: value for name, value in fixed.items() if value is not None}
         fixed |= {"deterministic": False} if self.fast else {}
         return [fixed | {"optimizer": name} for name in self.optimizer] or [fixed]

@@ -210,9 +210,9 @@ def _run_fields(runs: Sequence["Run"]) -> dict[str, Any]:
     }
 
 
-def _after_epochs(run: "Run") -> list[float]:
-    """Test accuracy after each epoch, in the recipe's precision; the last in fp32, as it is scored."""
-    return [*(epoch.test_accuracy for epoch in run.epochs[:-1]), run.test_accuracy]
+def _after_epochs(run: "Run") -> list[float | None]:
+    """Test accuracy after each epoch, in the recipe's precision, None where it was not tested; the last in fp32."""
+    return [*(epoch.to_dict()["test_accuracy"] for epoch in run.epochs[:-1]), run.test_accuracy]
 
 
 def _figures(groups: Mapping[str, Sequence["Run"]], scans: Mapping[str, "SeedScan"]) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def _figures(groups: Mapping[str, Sequence["Run"]], scans: Mapping[str, "SeedSca
 
     from dbviz.figures import plot_deviations, plot_epochs, plot_halves, plot_histograms
 
-    after = {name: np.array([_after_epochs(run) for run in runs]) for name, runs in groups.items()}
+    after = {name: np.array([_after_epochs(run) for run in runs], np.float64) for name, runs in groups.items()}
     correlations = {name: scan.correlation for name, scan in scans.items()}
     figures: dict[str, Any] = {
         "epochs": plot_epochs(after),

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
-__all__ = ["InputError", "NotFiniteError", "RunsFailed", "TrainingDiverged", "unknown_name"]
+__all__ = ["DeviceOutOfMemory", "InputError", "NotFiniteError", "RunsFailed", "TrainingDiverged", "unknown_name"]
 
 
 class InputError(ValueError):
@@ -39,6 +39,15 @@ class NotFiniteError(InputError):
         share = len(places) / count
         super().__init__(f"{name} gives logits that are not finite at {share:.1%} of {count} {of}")
         self.name, self.places = name, places
+
+
+class DeviceOutOfMemory(RuntimeError):
+    """A GPU has too little memory, or other processes have taken it. Commands print the message and exit with status 2.
+
+    Example:
+        >>> issubclass(DeviceOutOfMemory, ValueError)  # another time there may be enough
+        False
+    """
 
 
 class TrainingDiverged(RuntimeError):

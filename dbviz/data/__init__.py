@@ -2,7 +2,7 @@
 
 from dbviz.data.arrays import Images, ImageSet
 from dbviz.data.datasets import DATASETS, load_images
-from dbviz.data.device_batches import Batches, DeviceBatches
+from dbviz.data.device_batches import Batches, DeviceBatches, DeviceImages
 from dbviz.data.label_files import labels_digest, read_labels
 from dbviz.data.label_noise import mislabelled, noisy_labels, parse_noise
 from dbviz.data.shapes import shapes
@@ -12,6 +12,7 @@ __all__ = [
     "DATASETS",
     "Batches",
     "DeviceBatches",
+    "DeviceImages",
     "ImageSet",
     "Images",
     "LoaderBatches",

@@ -3,6 +3,8 @@
 Order and augmentation come from separate streams, keyed by epoch. Augmentation is drawn per image of the dataset, not
 per position in the batch: with another order seed an image is still cropped and flipped the same.
 
+Images to evaluate are kept there as uint8 too, and normalised batch by batch.
+
 Axes: n images of the set, b images of a batch, c channels, h rows, w columns.
 """
 
@@ -20,7 +22,7 @@ from dbviz.core.streams import numpy_stream
 from dbviz.data.arrays import ImageSet
 from dbviz.spec import Recipe, Seeds
 
-__all__ = ["Batches", "DeviceBatches", "crop_and_flip", "epoch_order"]
+__all__ = ["Batches", "DeviceBatches", "DeviceImages", "crop_and_flip", "epoch_order"]
 
 Batch = tuple[Tensor, Tensor]
 
@@ -108,6 +110,44 @@ class DeviceBatches:
         shifts = torch.from_numpy(rng.integers(0, 2 * padding + 1, (count, 2))).to(device)
         flips = torch.from_numpy(rng.random(count) < 0.5).to(device)
         return lambda indices: crop_and_flip(self.pixels[indices], shifts[indices], flips[indices], padding)
+
+
+@dataclass(frozen=True)
+class DeviceImages:
+    """A set of images on the device, normalised there as `ImageSet.normalized` does; made by `DeviceImages.of`.
+
+    Example:
+        >>> from dbviz.data import shapes
+        >>> images = shapes(100)
+        >>> on_device = DeviceImages.of(images, torch.device("cpu"))
+        >>> [len(batch) for batch in on_device.normalized(64)]
+        [64, 36]
+        >>> torch.equal(torch.cat([*on_device.normalized(64)]), images.normalized([*range(100)]))
+        True
+    """
+
+    pixels: UInt8[Tensor, "n c h w"]
+    mean: Float32[Tensor, "1 c 1 1"]
+    std: Float32[Tensor, "1 c 1 1"]
+
+    @classmethod
+    def of(cls, images: ImageSet, device: torch.device) -> "DeviceImages":
+        """Copies the images to the device."""
+        mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (images.mean, images.std))
+        pixels = np.require(images.pixels, requirements=["C", "W"])  # read-only and strided arrays are copied
+        return cls(pixels=torch.from_numpy(pixels).to(device), mean=mean, std=std)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def normalized(self, batch_size: int) -> Iterator[Float32[Tensor, "b c h w"]]:
+        """The images in their order: (pixel / 255 - mean) / std, never augmented.
+
+        The operations and their order are those of `ImageSet.normalized`, so that the values are bitwise the same.
+        """
+        largest = torch.tensor(255.0, device=self.pixels.device)  # CUDA divides by a number as a product, which rounds
+        for pixels in self.pixels.split(batch_size):
+            yield (pixels.float() / largest - self.mean) / self.std
 
 
 def crop_and_flip(

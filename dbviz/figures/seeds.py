@@ -26,12 +26,13 @@ _WIDTH, _HEIGHT = 3.6, 2.8
 def plot_epochs(
     accuracies: Mapping[str, Float64[np.ndarray, "run epoch"]], *, figsize: tuple[float, float] | None = None
 ) -> Figure:
-    """For each group the accuracy after each epoch: mean, ±1 standard deviation, and from the lowest to the highest.
+    """For each group the accuracy over the epochs: mean, ±1 standard deviation, and from the lowest to the highest.
 
     The upper panel shows the accuracy, the lower one its deviation from the mean of the runs, where the bands are seen.
+    Markers are at the epochs after which all runs of a group were tested; straight lines join them.
 
     Args:
-        accuracies: by the name of the group.
+        accuracies: by the name of the group; NaN where a run was not tested.
         figsize: width and height in inches; by default as large as the panels need.
 
     Example:
@@ -44,12 +45,14 @@ def plot_epochs(
     """
     figure, panels = _panels(len(accuracies), heights=(1.5, 1.0), figsize=figsize)
     for (name, values), colour, (above, below) in zip(accuracies.items(), _colours(accuracies), panels, strict=True):
-        _bands(above, values, colour)
-        _bands(below, values - values.mean(axis=0), colour)
+        tested = ~np.isnan(values).any(axis=0)
+        epochs, shares = 1 + np.flatnonzero(tested), values[:, tested]
+        _bands(above, epochs, shares, colour)
+        _bands(below, epochs, shares - shares.mean(axis=0), colour)
         above.set_title(f"{name}, {len(values)} runs", fontsize=8)
         above.set_ylabel("test accuracy, %", fontsize=8)
         above.tick_params(labelbottom=False)
-        below.set_xlabel("epoch", fontsize=8)
+        below.set_xlabel("epoch" if tested.all() else "epoch (markers: tested)", fontsize=8)
         below.set_ylabel("deviation\nfrom the mean", fontsize=8)
         for ax in (above, below):
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -180,8 +183,8 @@ def plot_deviations(
     return ax
 
 
-def _bands(ax: Axes, values: Float64[np.ndarray, "run epoch"], colour: Any) -> None:
-    shares, epochs = 100 * values, np.arange(1, values.shape[1] + 1)
+def _bands(ax: Axes, epochs: np.ndarray, values: Float64[np.ndarray, "run epoch"], colour: Any) -> None:
+    shares = 100 * values
     mean, deviation = shares.mean(axis=0), shares.std(axis=0, ddof=1)
     ends = shares.min(axis=0), shares.max(axis=0)
     ax.fill_between(epochs, *ends, color=colour, alpha=0.2, linewidth=0, label="lowest to highest")

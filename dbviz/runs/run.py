@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,10 @@ class Run:
     image_shape: tuple[int, int, int]
     epochs: tuple[EpochMetrics, ...]
     test_accuracy: float
-    """Fraction of the test images that are classified correctly after the last epoch, evaluated in fp32."""
+    """Fraction of the test images that are classified correctly after the last epoch, evaluated in fp32.
+
+    Of a run `at` an earlier epoch: in the recipe's precision, NaN where that epoch was not tested.
+    """
     initial_fingerprint: str | None = None
     """Digest of the weights before the first step; None for a run of a version that did not record it."""
     epoch: int | None = None
@@ -52,7 +56,7 @@ class Run:
 
     def __repr__(self) -> str:
         network = f"{self.spec.arch}, seed {self.spec.seeds}, {self.spec.dataset}"
-        return f"Run({network}: test accuracy {self.test_accuracy:.1%}; {self.directory})"
+        return f"Run({network}: test accuracy {_percent(self.test_accuracy, 1)}; {self.directory})"
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
@@ -61,7 +65,7 @@ class Run:
             "seed": self.spec.seeds,
             "dataset": self.spec.dataset,
             "epochs": len(self.epochs),
-            "test accuracy": f"{self.test_accuracy:.2%}",
+            "test accuracy": _percent(self.test_accuracy, 2),
             "directory": self.directory,
         }
         cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
@@ -78,7 +82,7 @@ class Run:
         return self.directory / weights_name(self.epoch)
 
     def at(self, epoch: int) -> "Run":
-        """The run as it was after `epoch`, with the test accuracy recorded then.
+        """The run as it was after `epoch`, with the test accuracy recorded then; see `dbviz.training.epochs_to_test`.
 
         Raises:
             InputError: the weights of that epoch are not stored.
@@ -134,6 +138,10 @@ class Run:
         module = construct(self.spec.arch, self.class_count, self.spec.width, self.image_shape)
         load_weights(module, self.weights, foreign=False)
         return module.to(device, memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
+
+
+def _percent(share: float, digits: int) -> str:
+    return "not tested" if math.isnan(share) else f"{share:.{digits}%}"
 
 
 def weights_name(epoch: int | None) -> str:

@@ -4,7 +4,7 @@
         spec.json                      what is trained
         environment.json               packages, machine and settings
         labels.safetensors             with label noise: the labels trained on, and which are wrong
-        resume.safetensors             during training: the last epoch's checkpoint, and the metrics so far
+        resume.safetensors             during training: the last stored epoch's checkpoint, and the metrics up to it
         weights-epoch-3.safetensors    the weights after an epoch of `keep`
         weights.safetensors            the weights after the last epoch
         test_logits.safetensors        their outputs for all test images
@@ -16,7 +16,6 @@
 How files are written and checked: `dbviz.core.files`.
 """
 
-import dataclasses
 import difflib
 import json
 import os
@@ -100,11 +99,11 @@ def find(spec: RunSpec, home: Path) -> Run | None:
             directory=directory,
             class_count=metrics["class_count"],
             image_shape=tuple(metrics["image_shape"]),
-            epochs=tuple(EpochMetrics(**epoch) for epoch in metrics["epochs"]),
+            epochs=tuple(EpochMetrics.from_dict(epoch) for epoch in metrics["epochs"]),
             test_accuracy=metrics["test_accuracy"],
             initial_fingerprint=metrics.get("initial_fingerprint"),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{directory}/metrics.json is damaged ({error}): delete the directory to train it again"
         ) from None
@@ -254,7 +253,7 @@ def load_pretrained(home: Path, name: str) -> dict[str, Tensor]:
 
 def save_checkpoint(spec: RunSpec, home: Path, checkpoint: Checkpoint, epochs: list[EpochMetrics]) -> None:
     """Replaces the run's resume state by `checkpoint`; `epochs` are the metrics of all epochs so far."""
-    metadata = {"epochs": [dataclasses.asdict(epoch) for epoch in epochs]}
+    metadata = {"epochs": [epoch.to_dict() for epoch in epochs]}
     save_tensors(home / spec.name / "resume.safetensors", checkpoint.tensors, metadata)
 
 
@@ -262,8 +261,8 @@ def last_checkpoint(spec: RunSpec, home: Path) -> tuple[Checkpoint, list[EpochMe
     """The state to resume from, and the metrics up to it; None if it is absent or damaged."""
     try:
         tensors, metadata = load_tensors(home / spec.name / "resume.safetensors")
-        epochs = [EpochMetrics(**epoch) for epoch in metadata["epochs"]]
-    except (InputError, KeyError, TypeError):
+        epochs = [EpochMetrics.from_dict(epoch) for epoch in metadata["epochs"]]
+    except (InputError, KeyError, TypeError, AttributeError):
         return None  # the run is then trained from the beginning
     return Checkpoint(metrics=epochs[-1], tensors=tensors), epochs
 
@@ -289,7 +288,7 @@ def finish(
         "class_count": class_count,
         "image_shape": image_shape,
         "initial_fingerprint": initial_fingerprint,
-        "epochs": [dataclasses.asdict(epoch) for epoch in epochs],
+        "epochs": [epoch.to_dict() for epoch in epochs],
     }
     atomic_write(directory / "metrics.json", _to_json(metrics))
     (directory / "resume.safetensors").unlink(missing_ok=True)

@@ -11,18 +11,21 @@ from torch import Tensor, nn
 
 from dbviz.core import files
 from dbviz.core.errors import InputError
-from dbviz.data import DeviceBatches, Images, ImageSet, mislabelled, noisy_labels
+from dbviz.data import DeviceBatches, DeviceImages, Images, ImageSet, mislabelled, noisy_labels
 from dbviz.models.build import build
 from dbviz.models.nudge import nudge
 from dbviz.runs import store
 from dbviz.runs.backbones import backbone_features, build_with_new_head
+from dbviz.runs.checkpoint_writer import CheckpointWriter, snapshot
 from dbviz.spec import Precision, RunSpec
 from dbviz.training import Checkpoint, EpochMetrics, accuracy, logits, train
 from dbviz.training.device import deterministic_algorithms
+from dbviz.training.device_errors import explained_device_errors
 from dbviz.training.forward_check import check_deterministic_forward
 from dbviz.training.heads import FeatureBatches, head_logits
 from dbviz.training.least_squares import least_squares
 from dbviz.training.objectives import make_objective
+from dbviz.training.schedule import epochs_to_test
 
 __all__ = ["is_complete", "missing_epochs", "train_run", "training_images"]
 
@@ -47,7 +50,9 @@ def train_run(
         on_batch: called after each step with the number of images in it.
 
     Raises:
-        InputError: the network is random in evaluation mode, or a run trained with --fast lacks an epoch of `keep`.
+        InputError: the network is random in evaluation mode, a run trained with --fast lacks an epoch of `keep`, or
+            cuDNN has no algorithm in the recipe's precision.
+        DeviceOutOfMemory: the GPU has too little memory.
         TrainingDiverged: a loss is not finite.
 
     Example:
@@ -61,7 +66,7 @@ def train_run(
         ...     sorted(path.name for path in Path(home, spec.name).glob("weights*"))
         ['weights-epoch-1.safetensors', 'weights.safetensors']
     """
-    with store.locked(spec, home):
+    with store.locked(spec, home), explained_device_errors(spec):
         if not is_complete(spec, home, keep):
             _train(spec, images, device, home, keep, on_batch)
 
@@ -129,12 +134,15 @@ def _train(
         on_batch(start.metrics.epoch * len(train_set))
 
     training, test = _training_and_test(spec, model, head, images, train_set, device, home)
+    schedule = epochs_to_test(spec.recipe.epochs, len(train_set), len(images.test))
     test_accuracy = partial(test.accuracy, precision=spec.recipe.precision)
-    for checkpoint in training(start=start, test=test_accuracy, on_batch=on_batch):
-        epochs.append(checkpoint.metrics)
-        if checkpoint.metrics.epoch in keep:
-            store.save_epoch_weights(spec, home, model, checkpoint.metrics.epoch)
-        store.save_checkpoint(spec, home, checkpoint, epochs)
+    with CheckpointWriter() as writer:
+        for checkpoint in training(start=start, test=test_accuracy, tested=schedule, on_batch=on_batch):
+            epochs.append(checkpoint.metrics)
+            if checkpoint.metrics.epoch in keep:
+                store.save_epoch_weights(spec, home, model, checkpoint.metrics.epoch)
+            if checkpoint.metrics.epoch < spec.recipe.epochs:  # after the last epoch the finished run is written
+                writer.submit(partial(store.save_checkpoint, spec, home, snapshot(checkpoint), list(epochs)))
     outputs = test.outputs_in_fp32(spec.recipe.precision)
     store.finish(
         spec,
@@ -151,7 +159,7 @@ def _train(
 
 @dataclass
 class _Test:
-    """The test after each epoch; its last outputs are cached."""
+    """The test after an epoch; its last outputs are cached."""
 
     images: ImageSet
     evaluate: Callable[..., Tensor]
@@ -176,15 +184,19 @@ def _training_and_test(
     device: torch.device,
     home: Path,
 ) -> tuple[Callable[..., Iterator[Checkpoint]], _Test]:
-    """The training, a function of `start`, `test` and `on_batch`, and its test; both of the head if there is one."""
+    """The training and its test, both of the head if there is one.
+
+    The training is a function of `start`, `test`, `tested` and `on_batch`, as `train` has them.
+    """
     if head is not None:
         features = backbone_features(spec, model, head, images, device)
         batches = FeatureBatches(features.train, torch.from_numpy(train_set.labels).to(device), spec.recipe, spec.seeds)
         training = partial(train, head, batches, spec.recipe, spec.seeds)
         return training, _Test(images.test, partial(head_logits, head, features.test))
-    test = _Test(images.test, partial(logits, model, images.test, device))
+    test = _Test(images.test, partial(logits, model, DeviceImages.of(images.test, device), device))
     if spec.recipe.optimizer == "least-squares":
-        return lambda *, start, **hooks: least_squares(model, train_set, device, **hooks), test  # noqa: ARG005
+        solve = partial(least_squares, model, train_set, device)
+        return lambda *, test, on_batch, **_: solve(test=test, on_batch=on_batch), test
     teacher = store.find_by_identity(spec.teacher, home).model(device) if spec.teacher else None
     objective = make_objective(spec.recipe, images.train, teacher)
     batches = DeviceBatches.of(train_set, spec.recipe, spec.seeds, device)

@@ -3,12 +3,12 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
 from dbviz.data.arrays import ImageSet
+from dbviz.data.device_batches import DeviceImages
 from dbviz.spec import Precision
 from dbviz.training.device import evaluation_batch, full_precision
 
@@ -41,7 +41,7 @@ def eval_mode(model: Callable[[Tensor], Tensor]) -> Iterator[None]:
 
 def logits(
     model: Callable[[Tensor], Tensor],
-    images: ImageSet,
+    images: ImageSet | DeviceImages,
     device: torch.device,
     *,
     precision: Precision = "fp32",
@@ -49,6 +49,7 @@ def logits(
     """The model's outputs for every image, on the CPU.
 
     Args:
+        images: copied to the device; those that are evaluated more than once can be kept there as `DeviceImages`.
         precision: bf16 evaluates under autocast; fp32 without TF32.
 
     Example:
@@ -57,15 +58,14 @@ def logits(
         >>> logits(build("fcnet", width=16), shapes(20), torch.device("cpu")).shape
         torch.Size([20, 10])
     """
-    batches, batch_size = [], evaluation_batch(device)
+    batches, on_device = [], DeviceImages.of(images, device) if isinstance(images, ImageSet) else images
     with (
         eval_mode(model),
         full_precision(precision == "fp32"),
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
     ):
-        for start in range(0, len(images), batch_size):
-            batch = images.normalized(np.arange(start, min(start + batch_size, len(images))))
-            batches.append(model(batch.to(device, memory_format=torch.channels_last)).float())
+        for batch in on_device.normalized(evaluation_batch(device)):
+            batches.append(model(batch.contiguous(memory_format=torch.channels_last)).float())
     return torch.cat(batches).cpu()
 
 

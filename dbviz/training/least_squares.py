@@ -5,13 +5,13 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
 from dbviz.core.errors import InputError, TrainingDiverged
 from dbviz.data.arrays import ImageSet
+from dbviz.data.device_batches import DeviceImages
 from dbviz.training.device import evaluation_batch
 from dbviz.training.evaluation import eval_mode
 from dbviz.training.loop import Checkpoint, EpochMetrics
@@ -102,9 +102,7 @@ def _features_and_head(model: nn.Module) -> tuple[nn.Module, nn.Linear]:
 
 def _features(features: nn.Module, images: ImageSet, device: torch.device) -> Float64[Tensor, "n width"]:
     """The features of every image, on the CPU."""
-    batches, size = [], evaluation_batch(device)
+    on_device = DeviceImages.of(images, device)
     with eval_mode(features):
-        for start in range(0, len(images), size):
-            batch = images.normalized(np.arange(start, min(start + size, len(images))))
-            batches.append(features(batch.to(device)).double().cpu())
+        batches = [features(batch).double().cpu() for batch in on_device.normalized(evaluation_batch(device))]
     return torch.cat(batches)

@@ -3,8 +3,9 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,11 +40,31 @@ class EpochMetrics:
     train_accuracy: float
     """Of the same outputs: augmented images, training mode."""
     test_accuracy: float
-    """After the epoch, in the recipe's precision; NaN without a test."""
+    """After the epoch, in the recipe's precision; NaN for an epoch without a test."""
     learning_rate: float
     """Of the epoch's last step."""
     seconds: float
     """Without the test."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EpochMetrics) and self.to_dict() == other.to_dict()  # NaN equals NaN
+
+    def to_dict(self) -> dict[str, int | float | None]:
+        """JSON values, null for NaN; `EpochMetrics.from_dict` reads them back.
+
+        Example:
+            >>> rest = {"train_loss": 2.3, "train_accuracy": 0.1, "learning_rate": 0.1, "seconds": 8.0}
+            >>> metrics = EpochMetrics(epoch=1, test_accuracy=math.nan, **rest)
+            >>> metrics.to_dict()["test_accuracy"], EpochMetrics.from_dict(metrics.to_dict()).test_accuracy
+            (None, nan)
+        """
+        return {name: None if math.isnan(value) else value for name, value in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "EpochMetrics":
+        """The metrics that `to_dict` returned."""
+        known: dict[str, Any] = {name: math.nan if value is None else value for name, value in values.items()}
+        return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +98,7 @@ def train(
     objective: Objective | None = None,
     start: Checkpoint | None = None,
     test: Callable[[nn.Module], float] = lambda _: math.nan,
+    tested: Collection[int] | None = None,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Checkpoint]:
     """Trains `model` in place, on its device, and yields a checkpoint after every epoch.
@@ -87,7 +109,8 @@ def train(
     Args:
         objective: what is minimised; by default the cross-entropy of the unmodified images.
         start: the checkpoint to resume after.
-        test: computes the accuracy to record after each epoch; it has no influence on the training.
+        test: computes the accuracy to record after an epoch; it has no influence on the training.
+        tested: the epochs, counted from 1, after which `test` is called; by default after each.
         on_batch: called after each step with the number of images in it.
 
     Raises:
@@ -123,7 +146,8 @@ def train(
                 f"training diverged in epoch {epoch + 1} of {recipe.epochs} (loss {metrics.train_loss}): "
                 f"lower the learning rate ({recipe.learning_rate:g}) or set clip_norm"
             )
-        metrics = dataclasses.replace(metrics, test_accuracy=test(model))
+        if tested is None or metrics.epoch in tested:
+            metrics = dataclasses.replace(metrics, test_accuracy=test(model))
         yield Checkpoint(metrics=metrics, tensors=_tensors(model, optimizer))
 
 

@@ -98,15 +98,17 @@ def sam_ascent(model: nn.Module, radius: float) -> Iterator[None]:
         >>> layer.weight.item() == weight
         True
     """
-    gradients = [(p, p.grad) for p in model.parameters() if p.grad is not None]
-    originals = [p.detach().clone() for p, _ in gradients]
+    parameters = [p for p in model.parameters() if p.grad is not None]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    weights = [p.detach() for p in parameters]
+    originals = [torch.empty_like(weight) for weight in weights]
+    torch._foreach_copy_(originals, weights)  # all tensors at once: one by one, a GPU waits for their launches
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
     momenta = [norm.momentum for norm in norms]
     counts = [norm.num_batches_tracked for norm in norms]
     with torch.no_grad():
-        scale = radius / (nn.utils.get_total_norm([g for _, g in gradients]) + 1e-12)
-        for parameter, gradient in gradients:
-            parameter.add_(gradient * scale)
+        scale = radius / (nn.utils.get_total_norm(gradients) + 1e-12)
+        torch._foreach_add_(weights, torch._foreach_mul(gradients, scale))
     for norm in norms:
         norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
@@ -115,5 +117,4 @@ def sam_ascent(model: nn.Module, radius: float) -> Iterator[None]:
         for norm, momentum, count in zip(norms, momenta, counts, strict=True):
             norm.momentum, norm.num_batches_tracked = momentum, count
         with torch.no_grad():
-            for (parameter, _), original in zip(gradients, originals, strict=True):
-                parameter.copy_(original)
+            torch._foreach_copy_(weights, originals)

@@ -13,12 +13,14 @@ from dbviz.models.build import build, construct
 from dbviz.models.registry import ARCHITECTURES
 from dbviz.spec import Recipe, RunSpec
 from dbviz.training.device import deterministic_algorithms, full_precision
+from dbviz.training.device_errors import explained_device_errors
 from dbviz.training.evaluation import logits
 from dbviz.training.heads import features, head_of
 from dbviz.training.least_squares import least_norm_solution
 from dbviz.training.loop import training_step
 from dbviz.training.objectives import Objective, make_objective, plain_objective
 from dbviz.training.optimizers import make_optimizer
+from dbviz.training.schedule import epochs_to_test
 
 __all__ = ["seconds_of_features", "seconds_per_run"]
 
@@ -32,6 +34,10 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
     Args:
         steps: number of timed steps, after one that is not timed.
 
+    Raises:
+        DeviceOutOfMemory: the GPU has too little memory.
+        InputError: cuDNN has no algorithm in the recipe's precision.
+
     Example:
         >>> from dbviz.data import shapes
         >>> images = Images(train=shapes(64), test=shapes(20, split="test"))
@@ -39,8 +45,25 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
         >>> seconds_per_run(spec, images, torch.device("cpu")) > 0
         True
     """
-    if spec.recipe.optimizer == "least-squares":
-        return _seconds_to_solve(spec, images, device)
+    with explained_device_errors(spec):
+        if spec.recipe.optimizer == "least-squares":
+            return _seconds_to_solve(spec, images, device)
+        return _seconds_to_train(spec, images, device, steps)
+
+
+def seconds_of_features(spec: RunSpec, images: Images, device: torch.device) -> float:
+    """Estimated seconds that the features of all images take for `spec`, which trains a head only."""
+    sample = images.train.first(min(len(images.train), 128))
+    with explained_device_errors(spec):
+        model, head = _network_and_head(spec, images, device)
+        features(model, head, sample, device)
+        start = time.perf_counter()
+        features(model, head, sample, device)
+        _wait(device)
+    return (time.perf_counter() - start) * (_train_count(spec, images) + len(images.test)) / len(sample)
+
+
+def _seconds_to_train(spec: RunSpec, images: Images, device: torch.device, steps: int) -> float:
     recipe, sample = spec.recipe, images.train.first(min(len(images.train), spec.recipe.batch_size))
     inputs, labels = next(iter(DeviceBatches.of(sample, recipe, spec.seeds, device).epoch(0)))
     if spec.pretrained is None:
@@ -63,18 +86,13 @@ def seconds_per_run(spec: RunSpec, images: Images, device: torch.device, *, step
             _step(model, optimizer, objective, inputs, labels, recipe)
         _wait(device)
     per_image = (time.perf_counter() - start) / steps / len(sample)
-    return per_image * recipe.epochs * (_train_count(spec, images) + _TEST_COST * len(images.test))
+    return per_image * _images_per_run(recipe.epochs, _train_count(spec, images), len(images.test))
 
 
-def seconds_of_features(spec: RunSpec, images: Images, device: torch.device) -> float:
-    """Estimated seconds that the features of all images take for `spec`, which trains a head only."""
-    model, head = _network_and_head(spec, images, device)
-    sample = images.train.first(min(len(images.train), 128))
-    features(model, head, sample, device)
-    start = time.perf_counter()
-    features(model, head, sample, device)
-    _wait(device)
-    return (time.perf_counter() - start) * (_train_count(spec, images) + len(images.test)) / len(sample)
+def _images_per_run(epochs: int, train_images: int, test_images: int) -> float:
+    """The work of a training and its tests, in training images."""
+    tests = len(epochs_to_test(epochs, train_images, test_images))
+    return epochs * train_images + _TEST_COST * tests * test_images
 
 
 def _train_count(spec: RunSpec, images: Images) -> int:

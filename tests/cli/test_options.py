@@ -23,7 +23,7 @@ from dbviz.spec import Seeds
 
 NETWORKS = {"--arch", "--preset", "--seeds", "--width"}
 DATA = {"--data-dir", "--dataset", "--label-noise", "--train-size"}
-RECIPE = {"--batch-size", "--epochs", "--fast", "--mode", "--optimizer", "--pretrained", "--teacher"}
+RECIPE = {"--batch-size", "--epochs", "--fast", "--mode", "--optimizer", "--precision", "--pretrained", "--teacher"}
 STREAMS = {"--augment-seed", "--init-seed", "--noise-seed", "--order-seed"}
 MACHINE = {"--device", "--home"}
 TRAINING = NETWORKS | DATA | RECIPE | STREAMS | MACHINE
@@ -57,7 +57,6 @@ FLAGS = {
         "--cudnn-benchmark",
         "--images",
         "--out",
-        "--precision",
         "--steps",
         "--tf32",
         "--threads",
@@ -72,6 +71,11 @@ FLAGS = {
     | {"--fixed-seed", "--runs", "--sources"},
 }
 """A flag that disappears from here breaks somebody's script: keep the old name for a release."""
+
+
+def test_the_precision_is_a_field_of_the_recipe():
+    assert RecipeOptions(precision="fp32").optimizers() == [{"precision": "fp32"}]
+    assert RecipeOptions().optimizers() == [{}]
 
 
 @pytest.mark.parametrize("command", FLAGS, ids=" ".join)

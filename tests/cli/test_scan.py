@@ -42,6 +42,7 @@ def test_a_scan_is_trained_printed_stored_and_drawn(capsys):
         assert group["accuracies"] == [accuracies[name] for name in group["run_names"]]
         assert np.shape(group["accuracy_after_epochs"]) == (5, epochs)
         assert [after[-1] for after in group["accuracy_after_epochs"]] == group["accuracies"]
+        assert [after[:-1] for after in group["accuracy_after_epochs"]] == [[None] * (epochs - 1)] * 5  # not tested
         assert group["spec"]["recipe"]["epochs"] == epochs
         deviation = np.std(group["accuracies"], ddof=1)
         assert group["deviation"]["value"] == pytest.approx(deviation)

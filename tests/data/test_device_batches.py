@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dbviz.data import DeviceBatches, ImageSet
+from dbviz.data import DeviceBatches, DeviceImages, ImageSet
 from dbviz.data.device_batches import crop_and_flip, epoch_order
 from dbviz.spec import Recipe, Seeds
 
@@ -183,3 +183,47 @@ def test_the_set_itself_is_left_as_it_was():
     made = batches(dataclasses.replace(images))
     epoch_of(made)
     assert np.array_equal(made.pixels.numpy(), before)
+
+
+def every_value(mean: tuple[float, ...], std: tuple[float, ...]) -> ImageSet:
+    """One image of 16 x 16 pixels whose three channels have every value of a pixel."""
+    pixels = np.tile(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16), (1, 3, 1, 1))
+    common = {"mean": mean, "std": std, "class_names": ("a",)}
+    return ImageSet(name="values", split="test", pixels=pixels, labels=np.zeros(1, np.int64), **common)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 50, 64])
+def test_images_on_the_device_are_normalised_to_the_same_bits(batch_size):
+    images = numbered()
+    made = list(DeviceImages.of(images, torch.device("cpu")).normalized(batch_size))
+    assert [len(batch) for batch in made[:-1]] == [batch_size] * (len(made) - 1)
+    assert torch.equal(torch.cat(made), images.normalized(np.arange(COUNT)))
+    for mean, std in [((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)), ((0.1, 0.5, 0.9), (1e-6, 0.3, 1.0))]:
+        values = every_value(mean, std)
+        (batch,) = DeviceImages.of(values, torch.device("cpu")).normalized(batch_size)
+        assert torch.equal(batch, values.normalized([0]))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_images_are_normalised_to_the_same_bits_on_a_gpu():
+    values = every_value((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+    (batch,) = DeviceImages.of(values, torch.device("cuda")).normalized(1)
+    assert torch.equal(batch.cpu(), values.normalized([0]))
+
+
+def test_images_to_evaluate_are_kept_on_the_device_as_bytes():
+    made = DeviceImages.of(numbered(), torch.device("meta"))
+    assert (made.pixels.dtype, made.pixels.device.type, len(made)) == (torch.uint8, "meta", COUNT)
+    assert {batch.device.type for batch in made.normalized(8)} == {"meta"}
+
+
+@pytest.mark.parametrize("view", ["read-only", "flipped"])
+def test_images_of_any_array_can_be_put_on_the_device(view):
+    images = numbered()
+    pixels = images.pixels[..., ::-1] if view == "flipped" else images.pixels
+    pixels.setflags(write=False)
+    images = dataclasses.replace(images, pixels=pixels)
+    assert torch.equal(
+        next(DeviceImages.of(images, torch.device("cpu")).normalized(COUNT)), images.normalized([*range(COUNT)])
+    )

@@ -35,6 +35,21 @@ def test_bands_reach_one_deviation_and_from_the_lowest_to_the_highest():
     ]
 
 
+def test_runs_that_were_tested_after_different_epochs_are_joined_at_those_they_share():
+    nan = np.nan
+    old, new = [0.1, 0.2, 0.3, 0.4, 0.5], [0.3, nan, 0.5, nan, 0.7]
+    never = [nan, 0.5]
+    figure = plot_epochs({"mixed": np.array([old, new]), "old": np.array([old, old]), "end": np.array([never, never])})
+    mixed, all_tested, end, *below = figure.axes
+    assert np.asarray(mixed.lines[0].get_data()).tolist() == [[1, 3, 5], pytest.approx([20, 40, 60])]
+    assert corners(mixed.collections[0])[:, 1].max() == pytest.approx(70)
+    assert mixed.lines[0].get_marker() == "o"
+    assert np.asarray(all_tested.lines[0].get_xdata()).tolist() == [1, 2, 3, 4, 5]
+    assert np.asarray(end.lines[0].get_xdata()).tolist() == [2]
+    labels = [ax.get_xlabel() for ax in below]
+    assert labels == ["epoch (markers: tested)", "epoch", "epoch (markers: tested)"]
+
+
 def test_a_histogram_has_a_density_of_one_and_a_tick_a_run():
     values = np.array([0.50, 0.51, 0.51, 0.54])
     (ax,) = plot_histograms({"a": values}).axes

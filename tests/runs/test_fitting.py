@@ -1,6 +1,9 @@
 """Runs: trained once, then loaded; distinguished by their specs; resumed exactly after a kill."""
 
 import copy
+import dataclasses
+import json
+import math
 import os
 import shlex
 import signal
@@ -17,12 +20,13 @@ import torch
 from dbviz import fit
 from dbviz.core import files
 from dbviz.core.errors import InputError, TrainingDiverged
-from dbviz.data import Images, shapes
+from dbviz.data import DeviceImages, Images, ImageSet, shapes
 from dbviz.models import build
 from dbviz.runs import fitting, store, training_run
 from dbviz.runs.fitting import estimate_seconds, fit_specs, unfinished
 from dbviz.runs.specs import default_preset, make_specs
 from dbviz.spec import Seeds
+from dbviz.training import schedule
 
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {"width": 1, "train_size": 64, "epochs": 2, "batch_size": 32}
@@ -77,6 +81,7 @@ def test_a_run_records_its_epochs_and_its_accuracy_in_fp32(small_images, tmp_pat
 
 
 def test_epochs_are_tested_in_the_recipes_precision_and_the_end_in_fp32(small_images, tmp_path, monkeypatch):
+    small_images = dataclasses.replace(small_images, test=small_images.test.first(16))  # so few are tested every time
     used, logits = [], training_run.logits
 
     def noting(*arguments, **options):
@@ -86,6 +91,68 @@ def test_epochs_are_tested_in_the_recipes_precision_and_the_end_in_fp32(small_im
     monkeypatch.setattr(training_run, "logits", noting)
     fit_tiny(small_images, tmp_path, precision="bf16")
     assert used == ["bf16", "bf16", "fp32"]
+
+
+def test_accuracies_of_epochs_without_a_test_are_nan_and_the_weights_those_of_a_run_with_all_tests(
+    small_images, tmp_path, monkeypatch
+):
+    options = {"epochs": 6, "train_size": 128}
+    (run,) = fit_tiny(small_images, tmp_path / "schedule", **options)
+    # 3 x 6 x 128 training images pay for 10 x 64 test images three times
+    assert schedule.epochs_to_test(6, 128, 64) == (1, 2, 6)
+    assert [epoch.epoch for epoch in run.epochs if not math.isnan(epoch.test_accuracy)] == [1, 2, 6]
+    stored = json.loads((run.directory / "metrics.json").read_text(), parse_constant=pytest.fail)
+    assert [epoch["test_accuracy"] is None for epoch in stored["epochs"]] == [False, False, True, True, True, False]
+    monkeypatch.setattr(training_run, "epochs_to_test", lambda *_: range(1, 7))
+    (all_tested,) = fit_tiny(small_images, tmp_path / "all", **options)
+    assert weights(run) == weights(all_tested)
+    for tested, reference in zip(run.epochs, all_tested.epochs, strict=True):
+        assert not math.isnan(reference.test_accuracy)
+        assert tested.train_loss == reference.train_loss
+        assert math.isnan(tested.test_accuracy) or tested.test_accuracy == reference.test_accuracy
+
+
+def test_a_run_at_an_epoch_without_a_test_says_so(small_images, tmp_path):
+    options = {"images": small_images, "preset": "quick", "device": CPU, **TINY}
+    specs = make_specs(["resnet18k"], [0], **options)
+    (run,) = fit_specs(specs, small_images, device=CPU, home=tmp_path, progress=False, keep=[1])
+    assert math.isnan(run.at(1).test_accuracy)
+    assert "test accuracy not tested;" in repr(run.at(1))
+    assert "<td>not tested</td>" in run.at(1)._repr_html_()
+    assert store.find(specs[0], tmp_path) == run
+
+
+def test_a_run_with_all_tests_resumes_with_the_schedule(small_images, tmp_path, monkeypatch):
+    """As one whose first epochs an older version trained."""
+    options = {"epochs": 4, "train_size": 64}
+    with monkeypatch.context() as patch:
+        patch.setattr(training_run, "epochs_to_test", lambda *_: range(1, 5))
+        interrupted_after(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            fit_tiny(small_images, tmp_path / "cut", **options)
+    (cut,), (whole,) = (fit_tiny(small_images, tmp_path / home, **options) for home in ("cut", "whole"))
+    assert weights(cut) == weights(whole)
+    assert [math.isnan(epoch.test_accuracy) for epoch in cut.epochs] == [False, False, True, False]
+    assert [math.isnan(epoch.test_accuracy) for epoch in whole.epochs] == [True, True, True, False]
+
+
+def test_the_test_set_is_copied_to_the_device_once_and_not_normalised_on_the_cpu(small_images, tmp_path, monkeypatch):
+    copied, of, normalized = [], DeviceImages.of, ImageSet.normalized
+
+    def copying(images, device):
+        copied.append(images.split)
+        return of(images, device)
+
+    def few(images, indices):
+        assert len(indices) <= 8  # of the check of the forward pass
+        return normalized(images, indices)
+
+    monkeypatch.setattr(DeviceImages, "of", copying)
+    monkeypatch.setattr(ImageSet, "normalized", few)
+    few_test_images = dataclasses.replace(small_images, test=small_images.test.first(16))
+    (run,) = fit_tiny(few_test_images, tmp_path)
+    assert not any(math.isnan(epoch.test_accuracy) for epoch in run.epochs)
+    assert copied == ["test"]
 
 
 def test_each_seed_alone_changes_the_network(small_images, tmp_path):
@@ -332,16 +399,17 @@ def test_a_users_own_images_are_trained_on_and_changed_ones_are_another_dataset(
 
 
 def interrupted_after(epochs: int, monkeypatch) -> None:
-    """The next training is interrupted once `epochs` epochs are saved."""
-    save = store.save_checkpoint
+    """The next training is interrupted in the epoch after the first `epochs`."""
+    train = training_run.train
 
-    def saving(spec, home, checkpoint, done):
-        save(spec, home, checkpoint, done)
-        if len(done) == epochs:
-            monkeypatch.setattr(store, "save_checkpoint", save)
-            raise KeyboardInterrupt
+    def interrupted(*arguments, **options):
+        for checkpoint in train(*arguments, **options):
+            yield checkpoint
+            if checkpoint.metrics.epoch == epochs:
+                monkeypatch.setattr(training_run, "train", train)
+                raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "save_checkpoint", saving)
+    monkeypatch.setattr(training_run, "train", interrupted)
 
 
 @pytest.mark.parametrize(("arch", "width"), [("vit", 8), ("resnet18k", 1)])
@@ -366,7 +434,7 @@ def test_an_interrupted_run_resumes_after_its_last_epoch(arch, width, small_imag
     assert not list(tmp_path.glob("*/*/resume.safetensors"))
 
 
-def test_a_run_interrupted_after_its_last_epoch_is_finished(small_images, tmp_path, monkeypatch):
+def test_a_run_interrupted_after_its_last_epoch_trains_it_again(small_images, tmp_path, monkeypatch):
     interrupted_after(2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         fit_tiny(small_images, tmp_path / "cut")

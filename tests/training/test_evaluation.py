@@ -1,9 +1,12 @@
 """Logits and accuracy of a network computed by hand; modules keep their modes."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from dbviz.data import DeviceImages
+from dbviz.models import build
 from dbviz.training import accuracy, evaluation, logits
 from dbviz.training.evaluation import eval_mode
 
@@ -27,6 +30,16 @@ def test_logits_are_as_computed_by_hand_in_batches_of_any_size(striped, batch_si
     assert outputs.shape == (6, 3)
     assert torch.allclose(outputs, expected, atol=1e-5)
     assert not outputs.requires_grad
+
+
+def test_logits_are_bitwise_those_of_images_normalised_on_the_cpu(small_images):
+    model, test = build("resnet18k", width=4).eval(), small_images.test
+    few = [test.normalized(np.arange(start, min(start + 24, len(test)))) for start in range(0, len(test), 24)]
+    with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
+        patch.setattr(evaluation, "evaluation_batch", lambda _: 24)
+        expected = torch.cat([model(batch.to(memory_format=torch.channels_last)) for batch in few])
+        assert torch.equal(logits(model, test, CPU), expected)
+        assert torch.equal(logits(model, DeviceImages.of(test, CPU), CPU), expected)
 
 
 def test_accuracy_is_as_computed_by_hand(striped):

@@ -1,6 +1,7 @@
 """A new head on a frozen network: which layer it is, its features, and its runs."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import pytest
@@ -155,15 +156,14 @@ def test_an_interrupted_head_resumes_to_the_same_bytes(few, tmp_path, monkeypatc
     weights = str(run.weights)
     options = {"width": 2, "seeds": [3], "epochs": 4, "optimizer": "adam"}
     (whole,) = heads(few, tmp_path / "whole", weights, **options)
-    save = store.save_checkpoint
+    train = training_run.train
 
-    def interrupt(spec, home, checkpoint, done):
-        save(spec, home, checkpoint, done)
-        if len(done) == 2:
-            raise KeyboardInterrupt
+    def interrupted(*arguments, **hooks):
+        yield from itertools.islice(train(*arguments, **hooks), 2)
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "save_checkpoint", interrupt)
+        patch.setattr(training_run, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             heads(few, tmp_path / "cut", weights, **options)
     backbones._features.cache_clear()

@@ -1,5 +1,6 @@
 """Steps computed by hand, and trainings that are bitwise identical: repeated, interrupted, or watched."""
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from dbviz.core.files import digest, load_tensors, save_tensors
 from dbviz.data import DeviceBatches, Images
 from dbviz.models import ARCHITECTURES, build
 from dbviz.spec import Recipe, Seeds
-from dbviz.training import Checkpoint, loop, train
+from dbviz.training import Checkpoint, EpochMetrics, loop, train
 from dbviz.training.optimizers import make_optimizer
 
 CPU = torch.device("cpu")
@@ -147,6 +148,21 @@ def test_the_test_accuracy_is_recorded_after_each_epoch():
     values = iter([0.25, 0.75])
     checkpoints = train(zeros(), ONE_IMAGE, by_hand(epochs=2), Seeds(), test=lambda _: next(values))
     assert [checkpoint.metrics.test_accuracy for checkpoint in checkpoints] == [0.25, 0.75]
+
+
+def test_only_the_requested_epochs_are_tested():
+    values = iter([0.25, 0.75])
+    checkpoints = train(zeros(), ONE_IMAGE, by_hand(epochs=3), Seeds(), test=lambda _: next(values), tested=(1, 3))
+    metrics = [checkpoint.metrics for checkpoint in checkpoints]
+    assert [epoch.to_dict()["test_accuracy"] for epoch in metrics] == [0.25, None, 0.75]
+    assert [EpochMetrics.from_dict(epoch.to_dict()) for epoch in metrics] == metrics
+
+
+def test_metrics_without_a_test_are_equal_whichever_nan_they_have():
+    numbers = {"epoch": 1, "train_loss": 1.0, "train_accuracy": 0.5, "learning_rate": 0.1, "seconds": 1.0}
+    first, second = (EpochMetrics(test_accuracy=float("nan"), **numbers) for _ in range(2))
+    assert first == second
+    assert first != dataclasses.replace(first, test_accuracy=0.5) != second
 
 
 def trained(

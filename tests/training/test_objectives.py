@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms import v2
 
 from dbviz.core.errors import InputError
@@ -16,7 +17,7 @@ from dbviz.core.files import digest
 from dbviz.data import DeviceBatches
 from dbviz.models import build
 from dbviz.spec import Recipe, Seeds
-from dbviz.training import train
+from dbviz.training import objectives, train
 from dbviz.training.loop import training_step
 from dbviz.training.objectives import Attack, cutmix, make_objective, mixup, soft_loss
 from dbviz.training.optimizers import make_optimizer, sam_ascent
@@ -174,3 +175,86 @@ def test_only_distillation_has_a_teacher(small_images):
         make_objective(Recipe(epochs=1, learning_rate=0.1, mode="distil-soft"), small_images.train)
     with pytest.raises(InputError, match="learns from no teacher"):
         make_objective(Recipe(epochs=1, learning_rate=0.1), small_images.train, nn.Identity())
+
+
+class Watched(nn.Module):
+    """A linear network that records whether it is called under autocast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.autocast = nn.Linear(192, 10), set()
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.autocast.add(torch.is_autocast_enabled("cpu"))
+        return self.linear(images.flatten(1))
+
+
+@pytest.mark.parametrize("mode", ["adversarial", "distil-soft", "distil-hard"])
+def test_attack_and_teacher_are_under_the_recipes_autocast_on_cuda_alone(mode, small_images, monkeypatch):
+    recipe = Recipe(epochs=1, learning_rate=0.1, mode=mode, precision="bf16")
+    images, labels = torch.zeros(2, 3, 8, 8), torch.tensor([0, 1])
+
+    def prepared() -> tuple[set[bool], Tensor]:
+        torch.manual_seed(0)
+        network = Watched()
+        objective = make_objective(recipe, small_images.train, None if mode == "adversarial" else network)
+        inputs, targets = objective.prepare(network, images, labels, np.random.default_rng(0))
+        return network.autocast, inputs if mode == "adversarial" else targets
+
+    on_cpu, result = prepared()
+    assert on_cpu == {False}
+    enabled = []
+
+    def as_on_cuda(device, precision):
+        enabled.append((device.type, precision))
+        return torch.autocast("cpu", torch.bfloat16)
+
+    monkeypatch.setattr(objectives, "_autocast", as_on_cuda)
+    under_autocast, rounded = prepared()
+    assert under_autocast == {True}
+    assert set(enabled) == {("cpu", "bf16")}
+    assert rounded.dtype == result.dtype  # float32, or labels
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_autocast_is_enabled_for_bf16_on_cuda(device, precision, monkeypatch):
+    class Recorded(torch.autocast):
+        def __init__(self, *arguments, enabled) -> None:
+            created.append((*arguments, enabled))
+
+    created: list[tuple] = []
+    monkeypatch.setattr(torch, "autocast", Recorded)
+    objectives._autocast(torch.device(device), precision)
+    assert created == [(device, torch.bfloat16, device == "cuda" and precision == "bf16")]
+
+
+def ascended_one_by_one(model: nn.Module, radius: float) -> list[Tensor]:
+    """The weights of the ascent, each parameter by itself."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    scale = radius / (nn.utils.get_total_norm(gradients) + 1e-12)
+    return [p.detach() + p.grad * scale for p in model.parameters() if p.grad is not None]
+
+
+class Counting(TorchDispatchMode):
+    """Counts the operations within the block."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func not in (torch.ops.aten.empty_like.default, torch.ops.aten.detach.default)
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_ascent_takes_all_parameters_at_once_and_is_bitwise_that_of_each_alone():
+    model = build("resnet18", width=2).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    F.cross_entropy(model(torch.randn(4, 3, 32, 32)), torch.arange(4)).backward()
+    before = [p.detach().clone() for p in model.parameters()]
+    expected = ascended_one_by_one(model, 0.05)
+    with Counting() as operations, sam_ascent(model, 0.05):
+        assert operations.count < 12 < len(before)
+        assert all(torch.equal(p, weight) for p, weight in zip(model.parameters(), expected, strict=True))
+        operations.count = 0
+    assert operations.count == 1
+    assert all(torch.equal(p, weight) for p, weight in zip(model.parameters(), before, strict=True))
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in model.parameters() if p.dim() == 4)

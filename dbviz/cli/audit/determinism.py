@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from dbviz.cli.options import DataOptions, MachineOptions, NetworkOptions, RecipeOptions, StreamOptions
 from dbviz.core.errors import InputError
@@ -30,10 +30,8 @@ class RepetitionOptions:
     """Test images that the networks then classify."""
     vary: tuple[Setting, ...] = ()
     """Settings that are changed, one at a time. Default: all that this machine has."""
-    precision: Literal["fp32", "bf16"] | None = None
-    """Of the training that is repeated, instead of the preset's."""
     threads: int | None = None
-    """The same for the number of threads."""
+    """Of the training that is repeated. Default: the process's number."""
     tf32: bool = False
     """Repeat a training that uses TF32."""
     cudnn_benchmark: bool = False
@@ -130,7 +128,7 @@ def _settings(options: RepetitionOptions, spec: "RunSpec") -> "Settings":
         deterministic=spec.recipe.deterministic,
         cudnn_benchmark=options.cudnn_benchmark,
         tf32=options.tf32,
-        precision=options.precision or spec.recipe.precision,
+        precision=spec.recipe.precision,
         compiled=options.compile,
         threads=options.threads,
     )
