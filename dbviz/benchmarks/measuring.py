@@ -143,7 +143,7 @@ def bare_forward(model: nn.Module, image_shape: tuple[int, int, int], device: to
     batch = torch.randn(evaluation_batch(device), *image_shape, device=device)
     batch = batch.contiguous(memory_format=torch.channels_last)
     with eval_mode(model):
-        forwards = {"plain": model, **dict(forms(model, device, bf16=True))}
+        forwards = {"plain": model, **dict(forms(model, device))}
         seconds = {form: steady_seconds(lambda f=f: f(batch), device) for form, f in forwards.items()}
         best = min(seconds, key=lambda form: seconds[form])
         if compile and best != "plain":

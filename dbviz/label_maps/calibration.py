@@ -1,10 +1,10 @@
 """Chooses the fast form of a network for the machine at hand, and bounds its error; both are measured.
 
 The error is measured for each network on a sample of the points that are to be labelled. Its bound is a multiple of
-the largest error in the difference between the two largest logits. In bf16 it is twice that: the largest of 512 normal
-errors is about three standard deviations; a label that is wrong without being re-evaluated takes an error of more than
-six, one in 10^9. In fp32 errors are rounding, which grows with the logits, so that a sample may miss the largest; it is
-so small that a bound far above it costs next to no re-evaluations.
+the largest error in the difference between the two largest logits. In bf16 and fp16 it is twice that: the largest of
+512 normal errors is about three standard deviations; a label that is wrong without being re-evaluated takes an error of
+more than six, one in 10^9. In fp32 errors are rounding, which grows with the logits, so that a sample may miss the
+largest; it is so small that a bound far above it costs next to no re-evaluations.
 
 Axes: n points, k classes.
 """
@@ -13,17 +13,20 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import FunctionType
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float32
 from torch import Tensor, fx, nn
 
+from dbviz.label_maps.batches import BatchSizes, Forward, fast_sizes
 from dbviz.label_maps.folding import folded, with_exact_head
 from dbviz.label_maps.grid import GridPoints
 from dbviz.label_maps.linear_first_layer import LinearFirstForm, linear_first
+from dbviz.label_maps.points import Points
 from dbviz.label_maps.predictor import (
     FastForm,
-    Forward,
     ImageForm,
     PointForm,
     Predictor,
@@ -34,9 +37,11 @@ from dbviz.label_maps.predictor import (
 )
 from dbviz.training.device import default_precision
 
-__all__ = ["calibrated", "compiled", "forms"]
+__all__ = ["calibrated", "compiled", "forms", "low_precision"]
 
-_SAFETY_FACTORS = {"bf16": 2.0, "fp32": 16.0}
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+_SAFETY_FACTORS = {"bf16": 2.0, "fp16": 2.0, "fp32": 16.0}
 """The error bound, as a multiple of the largest error on the sample. On 12 planes of CIFAR-10 the largest error of nine
 networks with a linear first layer, evaluated by plane, was at most 3.2 times that on a sample of 128 points."""
 _MAX_RELATIVE_TIME = 0.95
@@ -51,11 +56,10 @@ _COMPILATION_SECONDS = 0.3
 
 def calibrated(
     predictor: Predictor,
-    sample: GridPoints,
+    sample: Points,
     points: int,
     *,
     share: float = 1.0,
-    exact_logits: bool = False,
 ) -> Predictor:
     """The predictor with the form of its network that should label `points` points fastest.
 
@@ -66,7 +70,6 @@ def calibrated(
         sample: points drawn from the whole grid.
         share: how much of the grid the points are. They are assumed to be those nearest to the boundaries, of which
             more have to be re-evaluated.
-        exact_logits: all logits, not only the labels, must be those of plain fp32 up to rounding: no bf16.
     """
     module = predictor.plain
     if not isinstance(module, nn.Module) or not _has_fast_forms(module):
@@ -74,7 +77,7 @@ def calibrated(
     _ = sample.images  # made before anything is timed
     reference, plain_seconds = _timed(lambda points: plain_logits(predictor, points.images), sample, predictor)
     best, least = predictor, _MAX_RELATIVE_TIME * plain_seconds
-    for how, form in _candidates(module, predictor, bf16=not exact_logits):
+    for how, form in _candidates(module, predictor, sample):
         measurement = _measured(predictor, how, form, sample, reference)
         if measurement is None:
             continue
@@ -89,38 +92,54 @@ def calibrated(
     return _compiled(best, sample, reference) if _repays_compilation(module, total) else best
 
 
-def forms(module: nn.Module, device: torch.device, *, bf16: bool) -> Iterator[tuple[str, Forward]]:
+def forms(module: nn.Module, device: torch.device) -> Iterator[tuple[str, Forward]]:
     """Forms of an fp32 network that may be faster on images than itself, with their names, most promising first.
 
     A name starts with the precision.
     """
     plain = folded(module).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    if bf16 and default_precision(device) == "bf16":
-        low = with_exact_head(folded(module), torch.bfloat16)
+    if (precision := low_precision(device)) is not None:
+        dtype = _TYPES[precision]
+        low = with_exact_head(folded(module), dtype)
         low = low.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        yield "bf16, folded", lambda images: low(images.bfloat16()).float()
-        yield "bf16 autocast, folded", _autocast(plain, device)
+        yield f"{precision}, folded", lambda images: low(images.to(dtype)).float()
+        yield f"{precision} autocast, folded", _autocast(plain, device, dtype)
     if isinstance(plain, fx.GraphModule):  # something was folded
         yield "fp32, folded", plain
 
 
-def _candidates(module: nn.Module, predictor: Predictor, *, bf16: bool) -> Iterator[tuple[str, PointForm]]:
+def low_precision(device: torch.device) -> Literal["bf16", "fp16"] | None:
+    """The precision of the fast forms tried on the device.
+
+    On CUDA fp16 is as fast as bf16 and has three more bits, so that it rounds to an eighth of the error; a form whose
+    logits overflow in it is not used. On a CPU fp16 was tried without gain.
+
+    Example:
+        >>> low_precision(torch.device("cuda"))
+        'fp16'
+    """
+    if device.type == "cuda":
+        return "fp16"
+    return "bf16" if default_precision(device) == "bf16" else None
+
+
+def _candidates(module: nn.Module, predictor: Predictor, sample: Points) -> Iterator[tuple[str, PointForm]]:
     """All fast forms of a network, with their names, most promising first."""
-    if (parts := linear_first(module)) is not None:
+    if isinstance(sample, GridPoints) and (parts := linear_first(module)) is not None:
         yield "fp32, first layer by plane", LinearFirstForm(parts, predictor.batch)
     if not _is_fp32(module):
         return
     try:
-        image_forms = list(forms(module, predictor.device, bf16=bf16))
+        image_forms = list(forms(module, predictor.device))
     except Exception:  # a user's module may fail in any way when it is copied or cast
         return
     for how, forward in image_forms:
-        yield how, ImageForm(forward, predictor.device, predictor.batch)
+        yield how, ImageForm(forward, predictor.device, fast_sizes(predictor.device, predictor.batch))
 
 
-def _autocast(module: nn.Module, device: torch.device) -> Forward:
+def _autocast(module: nn.Module, device: torch.device, dtype: torch.dtype) -> Forward:
     def forward(images: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, dtype):
             return module(images).float()
 
     return forward
@@ -139,7 +158,7 @@ def _is_fp32(module: nn.Module) -> bool:
 
 
 def _measured(
-    predictor: Predictor, how: str, form: PointForm, sample: GridPoints, reference: Tensor
+    predictor: Predictor, how: str, form: PointForm, sample: Points, reference: Tensor
 ) -> tuple[FastForm, float] | None:
     """The form with its error measured against `reference`, and its seconds; None if it does not work."""
     uncorrected = FastForm(form, how, torch.zeros_like(reference[0]), 0.0)
@@ -160,12 +179,14 @@ def _repays_compilation(module: nn.Module, seconds: float) -> bool:
     return _COMPILATION_SAVES * seconds > _COMPILATION_SECONDS * layers
 
 
-def _compiled(predictor: Predictor, sample: GridPoints, reference: Tensor) -> Predictor:
+def _compiled(predictor: Predictor, sample: Points, reference: Tensor) -> Predictor:
     """The predictor with its fast form compiled and measured anew; unchanged where it cannot be compiled."""
     fast = predictor.fast
     if fast is None or not isinstance(fast.evaluate, ImageForm):
         return predictor
-    form = replace(fast.evaluate, forward=compiled(fast.evaluate.forward, predictor.device))
+    forward = compiled(fast.evaluate.forward, predictor.device)
+    one_size = BatchSizes(predictor.batch, least=predictor.batch)
+    form = replace(fast.evaluate, forward=forward, sizes=one_size)
     measurement = _measured(predictor, f"{fast.how}, compiled", form, sample, reference)
     return predictor if measurement is None else replace(predictor, fast=measurement[0])
 
@@ -176,13 +197,27 @@ def compiled(forward: Forward, device: torch.device) -> Forward:
     On CUDA it is recorded as a graph, so that the host launches a batch in one call (not measured yet).
     """
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
+    forward = _with_own_code(forward)
     if device.type == "cuda":
         return torch.compile(forward, dynamic=False, mode="reduce-overhead")
     return torch.compile(forward, dynamic=False, options={"freezing": True})
 
 
+def _with_own_code(forward: Forward) -> Forward:
+    """The form as a function with a code object of its own.
+
+    The compiler keeps what it compiled by code object, at most eight forms each: the ninth network whose form
+    is made by the same line of Python would silently not be compiled.
+    """
+
+    def own(images: Tensor) -> Any:
+        return forward(images)
+
+    return FunctionType(own.__code__.replace(), own.__globals__, "own", None, own.__closure__)
+
+
 def _timed(
-    evaluate: Callable[[GridPoints], Tensor], sample: GridPoints, predictor: Predictor
+    evaluate: Callable[[Points], Tensor], sample: Points, predictor: Predictor
 ) -> tuple[Float32[Tensor, "n k"], float]:
     """The logits of the sample and the seconds they took, after a first batch that is not timed.
 

@@ -69,7 +69,8 @@ def sample(
         planes: from `draw_planes` or `PlaneSet.of`, a single plane, or a list of planes.
         resolution: points on each side of the grid.
         padding: how far the grid extends beyond the three images, as a share of their bounding box's side.
-        confidence: also keep the largest softmax probability of every point; precludes bf16.
+        confidence: also keep the largest softmax probability of every point, which is that of plain fp32: precludes
+            faster forms.
         refine: evaluate only points near the boundaries, and infer the labels of the others from those around them.
             For figures and fine grids: regions narrower than 16 points may, rarely, be missed.
         caution: how conservative refinement is. 0 relies on the labels around a point alone; larger values are safer
@@ -109,7 +110,10 @@ def sample(
         ready = [model.model(chosen) if isinstance(model, Run) else model for model in named.values()]
         for model in ready:
             stack.enter_context(eval_mode(model))
-        plain = [plain_predictor(name, model, chosen, batch_size) for name, model in zip(named, ready, strict=True)]
+        plain = [
+            plain_predictor(name, model, chosen, batch_size, one_size=confidence)
+            for name, model in zip(named, ready, strict=True)
+        ]
         for predictor in plain:
             _check_repeats(predictor, grid)
         advance = stack.enter_context(progress_bar(float(len(named) * grid.planes * grid.points), show=progress))
@@ -158,7 +162,7 @@ def _labelled(
         return label_every_point(predictors, grid, advance, confidence=confidence)
 
     share = 1.0 if caution is None else _REFINED_SHARE
-    predictors = [_fastest(predictor, grid, share, exact_logits=confidence) for predictor in plain]
+    predictors = plain if confidence else [_fastest(predictor, grid, share) for predictor in plain]
     labels = labels_of(predictors)
     if unreliable := error_bound_exceeded(predictors, labels):
         labels.replace(unreliable, labels_of([plain[model] for model in unreliable]))
@@ -173,14 +177,14 @@ def _check_repeats(predictor: Predictor, grid: Grid) -> None:
         check_deterministic_forward(predictor.plain, images.to(predictor.device), predictor.name)
 
 
-def _fastest(plain: Predictor, grid: Grid, share: float, *, exact_logits: bool) -> Predictor:
+def _fastest(plain: Predictor, grid: Grid, share: float) -> Predictor:
     """The predictor for a share of the grid's points, calibrated on some of them, the same at every call."""
     points = int(share * grid.planes * grid.points)
     if points < _MIN_BATCHES * plain.batch or not isinstance(plain.plain, nn.Module):
         return plain
     batches = max(1, min(points // 128, _CALIBRATION_POINTS) // plain.batch)
     drawn = numpy_stream(0, "calibration").integers(0, grid.planes * grid.points, batches * plain.batch)
-    return calibrated(plain, grid.at(np.sort(drawn)), points, share=share, exact_logits=exact_logits)
+    return calibrated(plain, grid.at(np.sort(drawn)), points, share=share)
 
 
 def _variables(labels: Labels, resolution: int) -> dict[str, Any]:
