@@ -15,7 +15,7 @@ from dbviz.core.environment import environment
 from dbviz.core.errors import InputError
 from dbviz.core.progress import Advance, progress_bar
 from dbviz.core.streams import numpy_stream
-from dbviz.label_maps.calibration import calibrated
+from dbviz.label_maps.calibration import calibrated, sample_size
 from dbviz.label_maps.grid import Grid
 from dbviz.label_maps.labelling import Labels, error_bound_exceeded, label_every_point, label_refined
 from dbviz.label_maps.layout import plane_coordinates, variables
@@ -33,10 +33,6 @@ from dbviz.training.forward_check import check_deterministic_forward
 
 __all__ = ["Model", "cost", "sample"]
 
-_CALIBRATION_POINTS = 512
-"""Points that the forms of a network are measured on, in whole batches; on small grids one point in 128."""
-_MIN_BATCHES = 16
-"""With fewer batches to evaluate, calibration would take as long as it saves."""
 _REPEAT_CHECK_POINTS = 32
 """Points that a module is evaluated on twice, to notice one that is random in evaluation mode."""
 _REFINED_SHARE = 0.1
@@ -180,10 +176,10 @@ def _check_repeats(predictor: Predictor, grid: Grid) -> None:
 def _fastest(plain: Predictor, grid: Grid, share: float) -> Predictor:
     """The predictor for a share of the grid's points, calibrated on some of them, the same at every call."""
     points = int(share * grid.planes * grid.points)
-    if points < _MIN_BATCHES * plain.batch or not isinstance(plain.plain, nn.Module):
+    count = sample_size(points, plain.device, plain.batch)
+    if count == 0 or not isinstance(plain.plain, nn.Module):
         return plain
-    batches = max(1, min(points // 128, _CALIBRATION_POINTS) // plain.batch)
-    drawn = numpy_stream(0, "calibration").integers(0, grid.planes * grid.points, batches * plain.batch)
+    drawn = numpy_stream(0, "calibration").integers(0, grid.planes * grid.points, count)
     return calibrated(plain, grid.at(np.sort(drawn)), points, share=share)
 
 

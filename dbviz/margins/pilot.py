@@ -39,7 +39,8 @@ class Method:
     """How half-lines are searched."""
 
     predictor: Predictor
-    steepest: float = np.inf
+    steepest: Float64[np.ndarray, " step"] | float = np.inf
+    """How fast a lead may fall before each distance of the grid; infinite: no distance is skipped."""
 
 
 def chosen_method(
@@ -67,19 +68,21 @@ def chosen_method(
     drawn = np.sort(numpy_stream(0, "calibration").permutation(len(visits.lines))[:_SAMPLE_POINTS])
     sample = pilot.at(visits.lines[drawn], visits.distances[drawn])
     points = lines * len(visits.lines) // len(pilot)
-    return Method(calibrated(plain, sample, points), _STEEPNESS_FACTOR * steepest_lead(visits))
+    return Method(calibrated(plain, sample, points), _STEEPNESS_FACTOR * steepest_lead(visits, distances))
 
 
-def steepest_lead(visits: Visits) -> float:
-    """The steepest rise or fall of the lead between neighbouring visited points of a half-line.
+def steepest_lead(visits: Visits, distances: Float64[np.ndarray, " step"]) -> Float64[np.ndarray, " step"]:
+    """The steepest rise or fall of the lead up to each distance, between neighbouring visited points of a half-line.
 
     Example:
-        >>> visits = Visits(np.array([0, 0, 0, 1]), np.array([0.0, 2.0, 1.0, 5.0]), np.array([3.0, 2.5, 2.0, 9.0]))
-        >>> steepest_lead(visits)
-        1.0
+        >>> visits = Visits(np.array([0, 0, 0, 1]), np.array([0.0, 2.0, 1.0, 5.0]), np.array([3.0, 1.5, 2.5, 9.0]))
+        >>> steepest_lead(visits, np.array([1.0, 2.0, 4.0]))
+        array([0.5, 1. , 1. ])
     """
     order = np.lexsort((visits.distances, visits.lines))
-    same = np.diff(visits.lines[order]) == 0
-    apart, differences = np.diff(visits.distances[order]), np.diff(visits.leads[order])
-    different = same & (apart > 0)
-    return float(np.abs(differences[different] / apart[different]).max(initial=0.0))
+    lines, at, leads = (part[order] for part in (visits.lines, visits.distances, visits.leads))
+    pairs = np.flatnonzero((np.diff(lines) == 0) & (np.diff(at) > 0))
+    slopes = np.abs(np.diff(leads)[pairs] / np.diff(at)[pairs])
+    steepest = np.zeros(len(distances))
+    np.maximum.at(steepest, np.searchsorted(distances, at[pairs + 1]), slopes)
+    return np.maximum.accumulate(steepest)

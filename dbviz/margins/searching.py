@@ -50,14 +50,14 @@ def search(
     distances: Float64[np.ndarray, " step"],
     tolerance: float,
     *,
-    steepest: float = np.inf,
+    steepest: Float64[np.ndarray, " step"] | float = np.inf,
 ) -> Searched:
     """The first changes of the label along half-lines.
 
     Args:
         distances: the grid that is marched; see `first_changes`.
         tolerance: the width of the interval at which bisection ends.
-        steepest: how fast a lead may fall; infinite: no distance is skipped.
+        steepest: how fast a lead may fall before each distance; infinite: no distance is skipped.
     """
     logits = _Logits(predictor, half_lines)
     own = np.arange(len(half_lines.starts)) * half_lines.directions
@@ -74,8 +74,15 @@ def search(
         leads.record(visits[-1], differs)
         return differs
 
+    edges = np.concatenate([[0.0], distances])
+    fall = np.concatenate([[0.0], np.cumsum(steepest * np.diff(edges))])
+    """How far a lead may have fallen at each of the edges."""
+
     def clear(lines: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-        return leads.near_at[lines] + np.maximum(0, leads.near[lines] - logits.error_bound) / steepest
+        if not np.isfinite(fall).all():
+            return leads.near_at[lines]
+        left = np.maximum(0, leads.near[lines] - logits.error_bound)
+        return np.interp(np.interp(leads.near_at[lines], edges, fall) + left, fall, edges)
 
     changes = first_changes(changed, len(half_lines), distances, tolerance, clear=clear)
     return Searched(predicted, changes, logits.error, _joined(visits))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dbviz import fit
 from dbviz.core.errors import InputError
 from dbviz.data import Images
-from dbviz.label_maps import calibration, sample, sampling
+from dbviz.label_maps import calibration, sample
 from dbviz.label_maps.sampling import cost
 from dbviz.models import initialize
 from dbviz.planes import Plane, PlaneSet
@@ -212,7 +212,7 @@ def test_memory_holds_one_batch_whatever_the_resolution():
 @pytest.fixture
 def always_fast(monkeypatch):
     """Makes sampling use a bf16 form of every network, whatever the number of points and the times measured."""
-    monkeypatch.setattr(sampling, "_MIN_BATCHES", 0)
+    monkeypatch.setattr(calibration, "_MIN_BATCHES", 0)
     monkeypatch.setattr(calibration, "_MAX_RELATIVE_TIME", math.inf)
     monkeypatch.setattr(calibration, "_GOOD_RELATIVE_TIME", math.inf)
     monkeypatch.setattr(calibration, "default_precision", lambda _: "bf16")
