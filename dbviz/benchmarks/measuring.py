@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from dbviz.label_maps.calibration import compiled, forms
+from dbviz.label_maps.calibration import forms
+from dbviz.label_maps.compiling import compiled
 from dbviz.training.device import evaluation_batch
 from dbviz.training.evaluation import eval_mode
 

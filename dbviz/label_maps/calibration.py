@@ -9,20 +9,20 @@ largest; it is so small that a bound far above it costs next to no re-evaluation
 Axes: n points, k classes.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from types import FunctionType
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Float32
 from torch import Tensor, fx, nn
 
 from dbviz.label_maps.batches import BatchSizes, Forward, fast_sizes
+from dbviz.label_maps.compiling import compiled, record_compilation, repays_compilation
 from dbviz.label_maps.folding import folded, with_exact_head
 from dbviz.label_maps.grid import GridPoints
+from dbviz.label_maps.kept_calibration import Calibration, CalibrationFile
 from dbviz.label_maps.linear_first_layer import LinearFirstForm, linear_first
 from dbviz.label_maps.points import Points
 from dbviz.label_maps.predictor import (
@@ -37,7 +37,7 @@ from dbviz.label_maps.predictor import (
 )
 from dbviz.training.device import default_precision
 
-__all__ = ["calibrated", "compiled", "forms", "low_precision", "sample_size"]
+__all__ = ["calibrated", "forms", "low_precision", "sample_size"]
 
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -53,10 +53,10 @@ _MAX_RELATIVE_TIME = 0.95
 """A fast form is used if it takes less than this share of plain fp32's time, re-evaluations included."""
 _GOOD_RELATIVE_TIME = 0.6
 """A form that takes less than this share of plain fp32's time is chosen without trying the remaining ones."""
-_COMPILATION_SAVES = 0.08
-"""Share of the time saved by compiling: 6 to 15 % of folded bf16 on one core of an AMD EPYC, by architecture."""
-_COMPILATION_SECONDS = 0.3
-"""Seconds to compile a layer: resnet18 (62 layers) took 20 s, densenet121 (about 370) 90 to 130 s, same machine."""
+_CHECKED_POINTS = 128
+"""Points of every new grid on which a kept error bound is checked."""
+_CHECK_FACTOR = 1.5
+"""A kept calibration is measured anew where the error there is this many times as large as its largest."""
 
 
 def calibrated(
@@ -65,6 +65,7 @@ def calibrated(
     points: int,
     *,
     share: float = 1.0,
+    kept: CalibrationFile | None = None,
 ) -> Predictor:
     """The predictor with the form of its network that should label `points` points fastest.
 
@@ -75,11 +76,38 @@ def calibrated(
         sample: points drawn from the whole grid.
         share: how much of the grid the points are. They are assumed to be those nearest to the boundaries, of which
             more have to be re-evaluated.
+        kept: where the choice is read from, after a check of its error on a part of the sample, and written to.
     """
     module = predictor.plain
     if not isinstance(module, nn.Module) or not _has_fast_forms(module):
         return predictor
     _ = sample.images  # made before anything is timed
+    before = kept.read() if kept else None
+    choice = (before and _restored(module, predictor, before, sample)) or _fastest(module, predictor, sample, share)
+    if kept and choice.record != before:
+        kept.write(choice.record)
+    fast = choice.predictor.fast
+    if fast is None or not repays_compilation(module, fast.how, predictor.batch, choice.record.seconds * points):
+        return choice.predictor
+    return _compiled(module, choice.predictor, fast, sample)
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """A form that was chosen for a network, and the record of the choice."""
+
+    predictor: Predictor
+    record: Calibration
+
+    @classmethod
+    def of(cls, predictor: Predictor, seconds: float) -> "_Choice":
+        fast = predictor.fast
+        offset = () if fast is None else tuple(fast.offset.tolist())
+        return cls(predictor, Calibration(predictor.how, offset, fast.error_bound if fast else 0.0, seconds))
+
+
+def _fastest(module: nn.Module, predictor: Predictor, sample: Points, share: float) -> _Choice:
+    """The form that takes least time on the sample, points that would be re-evaluated included."""
     reference, plain_seconds = _timed(lambda points: plain_logits(predictor, points.images), sample, predictor)
     best, least = predictor, _MAX_RELATIVE_TIME * plain_seconds
     for how, form in _candidates(module, predictor, sample):
@@ -93,8 +121,37 @@ def calibrated(
             best, least = replace(predictor, fast=fast), expected
         if least < _GOOD_RELATIVE_TIME * plain_seconds:
             break
-    total = least / len(sample) * points
-    return _compiled(best, sample, reference) if _repays_compilation(module, total) else best
+    return _Choice.of(best, least / len(sample))
+
+
+def _restored(module: nn.Module, predictor: Predictor, kept: Calibration, sample: Points) -> _Choice | None:
+    """A kept choice, its error bound raised to that on a part of the sample; None where it does not fit the sample.
+
+    The bound has to hold for points that it was not measured on, such as those of other planes.
+    """
+    if kept.how == "plain":
+        return _Choice(predictor, kept)
+    form = dict(_candidates(module, predictor, sample)).get(kept.how)
+    if form is None:
+        return None
+    offset = torch.tensor(kept.offset, device=predictor.device)
+    fast = FastForm(form, kept.how, offset, kept.error_bound)
+    part = next(sample.split(_CHECKED_POINTS))
+    reference = plain_logits(predictor, part.images)
+    try:
+        logits = fast_logits(fast, part)
+        bound = _bound(kept.how, logits, reference)
+    except Exception:  # such as another number of classes in a damaged file
+        return None
+    if not bound <= _CHECK_FACTOR * kept.error_bound:
+        return None
+    fast = replace(fast, error_bound=max(bound, kept.error_bound))
+    return _Choice.of(replace(predictor, fast=fast), kept.seconds)
+
+
+def _bound(how: str, logits: Float32[Tensor, "n k"], reference: Float32[Tensor, "n k"]) -> float:
+    """The bound of a form's error that its logits on a sample suggest."""
+    return _SAFETY_FACTORS[how[:4]] * float(errors(logits, reference).amax())
 
 
 def sample_size(points: int, device: torch.device, batch: int) -> int:
@@ -192,51 +249,22 @@ def _measured(
     if logits.shape != reference.shape or not torch.isfinite(logits).all():
         return None
     offset = (reference - logits).mean(0)
-    bound = _SAFETY_FACTORS[how[:4]] * float(errors(logits + offset, reference).amax())
-    return replace(uncorrected, offset=offset, error_bound=bound), seconds
+    return replace(uncorrected, offset=offset, error_bound=_bound(how, logits + offset, reference)), seconds
 
 
-def _repays_compilation(module: nn.Module, seconds: float) -> bool:
-    """Whether compiling would take less time than it saves of `seconds` of evaluation."""
-    layers = sum(not list(part.children()) for part in module.modules())
-    return _COMPILATION_SAVES * seconds > _COMPILATION_SECONDS * layers
-
-
-def _compiled(predictor: Predictor, sample: Points, reference: Tensor) -> Predictor:
+def _compiled(module: nn.Module, predictor: Predictor, fast: FastForm, sample: Points) -> Predictor:
     """The predictor with its fast form compiled and measured anew; unchanged where it cannot be compiled."""
-    fast = predictor.fast
-    if fast is None or not isinstance(fast.evaluate, ImageForm):
+    if not isinstance(fast.evaluate, ImageForm):
         return predictor
     forward = compiled(fast.evaluate.forward, predictor.device)
     one_size = BatchSizes(predictor.batch, least=predictor.batch)
     form = replace(fast.evaluate, forward=forward, sizes=one_size)
+    reference = plain_logits(predictor, sample.images)
     measurement = _measured(predictor, f"{fast.how}, compiled", form, sample, reference)
-    return predictor if measurement is None else replace(predictor, fast=measurement[0])
-
-
-def compiled(forward: Forward, device: torch.device) -> Forward:
-    """A form that is compiled when it is first called, for batches of one size and weights that do not change.
-
-    On CUDA it is recorded as a graph, so that the host launches a batch in one call (not measured yet).
-    """
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
-    forward = _with_own_code(forward)
-    if device.type == "cuda":
-        return torch.compile(forward, dynamic=False, mode="reduce-overhead")
-    return torch.compile(forward, dynamic=False, options={"freezing": True})
-
-
-def _with_own_code(forward: Forward) -> Forward:
-    """The form as a function with a code object of its own.
-
-    The compiler keeps what it compiled by code object, at most eight forms each: the ninth network whose form
-    is made by the same line of Python would silently not be compiled.
-    """
-
-    def own(images: Tensor) -> Any:
-        return forward(images)
-
-    return FunctionType(own.__code__.replace(), own.__globals__, "own", None, own.__closure__)
+    if measurement is None:
+        return predictor
+    record_compilation(module, fast.how, predictor.batch)
+    return replace(predictor, fast=measurement[0])
 
 
 def _timed(

@@ -17,6 +17,7 @@ from dbviz.core.progress import Advance, progress_bar
 from dbviz.core.streams import numpy_stream
 from dbviz.label_maps.calibration import calibrated, sample_size
 from dbviz.label_maps.grid import Grid
+from dbviz.label_maps.kept_calibration import CalibrationFile, calibration_file
 from dbviz.label_maps.labelling import Labels, error_bound_exceeded, label_every_point, label_refined
 from dbviz.label_maps.layout import plane_coordinates, variables
 from dbviz.label_maps.models import Model, named_models
@@ -113,7 +114,12 @@ def sample(
         for predictor in plain:
             _check_repeats(predictor, grid)
         advance = stack.enter_context(progress_bar(float(len(named) * grid.planes * grid.points), show=progress))
-        predictors, labels = _labelled(plain, grid, advance, caution if refine else None, confidence)
+        share = _REFINED_SHARE if refine else 1.0
+        kept = [
+            calibration_file(model, p.device, p.batch, share) if isinstance(model, Run) else None
+            for model, p in zip(named.values(), plain, strict=True)
+        ]
+        predictors, labels = _labelled(plain, kept, grid, advance, caution if refine else None, confidence)
         computed_with = environment(chosen)
 
     attributes = provenance(named, plane_set, resolution, padding) | {
@@ -148,7 +154,12 @@ def cost(maps: xr.Dataset) -> str:
 
 
 def _labelled(
-    plain: list[Predictor], grid: Grid, advance: Advance, caution: float | None, confidence: bool
+    plain: list[Predictor],
+    kept: list[CalibrationFile | None],
+    grid: Grid,
+    advance: Advance,
+    caution: float | None,
+    confidence: bool,
 ) -> tuple[list[Predictor], Labels]:
     """The predictors that were used and the labels of every point, refined if there is a caution."""
 
@@ -158,9 +169,14 @@ def _labelled(
         return label_every_point(predictors, grid, advance, confidence=confidence)
 
     share = 1.0 if caution is None else _REFINED_SHARE
-    predictors = plain if confidence else [_fastest(predictor, grid, share) for predictor in plain]
+    predictors = plain
+    if not confidence:
+        predictors = [_fastest(p, grid, share, file) for p, file in zip(plain, kept, strict=True)]
     labels = labels_of(predictors)
     if unreliable := error_bound_exceeded(predictors, labels):
+        for model in unreliable:
+            if (file := kept[model]) is not None:
+                file.write(None)  # measured anew by the next call
         labels.replace(unreliable, labels_of([plain[model] for model in unreliable]))
         predictors = [plain[m] if m in unreliable else predictor for m, predictor in enumerate(predictors)]
     return predictors, labels
@@ -173,14 +189,14 @@ def _check_repeats(predictor: Predictor, grid: Grid) -> None:
         check_deterministic_forward(predictor.plain, images.to(predictor.device), predictor.name)
 
 
-def _fastest(plain: Predictor, grid: Grid, share: float) -> Predictor:
+def _fastest(plain: Predictor, grid: Grid, share: float, kept: CalibrationFile | None) -> Predictor:
     """The predictor for a share of the grid's points, calibrated on some of them, the same at every call."""
     points = int(share * grid.planes * grid.points)
     count = sample_size(points, plain.device, plain.batch)
     if count == 0 or not isinstance(plain.plain, nn.Module):
         return plain
     drawn = numpy_stream(0, "calibration").integers(0, grid.planes * grid.points, count)
-    return calibrated(plain, grid.at(np.sort(drawn)), points, share=share)
+    return calibrated(plain, grid.at(np.sort(drawn)), points, share=share, kept=kept)
 
 
 def _variables(labels: Labels, resolution: int) -> dict[str, Any]:
