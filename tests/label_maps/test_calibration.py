@@ -133,7 +133,8 @@ def test_code_that_is_kept_repays_itself_sooner(tmp_path, monkeypatch):
 
 
 def test_compiled_code_is_kept_below_the_users_cache_directory(tmp_path, monkeypatch):
-    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "restored afterwards")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
     monkeypatch.setattr(compiling.platformdirs, "user_cache_path", lambda _: tmp_path)
     compiling.record_compilation(network(), "bf16, folded", 128)
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled")
