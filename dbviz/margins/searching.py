@@ -22,6 +22,9 @@ __all__ = ["Searched", "Visits", "search"]
 
 _CHUNK_BATCHES = 8
 """Batches whose images are made at once."""
+_CHECKED_LINES = 8
+"""Along one half-line in so many, points where the fast form is likely to be uncertain are evaluated in it all the
+same, so that an error above its bound is noticed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +70,8 @@ def search(
     visits = [Visits(own, np.zeros(len(own)), leads.near[own])]
 
     def changed(lines: Int64[np.ndarray, " n"], at: Float64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-        values = logits.at(lines, at, plain=leads.is_small(lines, at, logits.error_bound))
+        at_once = leads.is_small(lines, at, logits.error_bound) & (lines % _CHECKED_LINES != 0)
+        values = logits.at(lines, at, plain=at_once)
         labels = predicted[lines // half_lines.directions]
         differs = values.argmax(1).cpu().numpy() != labels
         visits.append(Visits(lines, at, _leads(values, labels)))

@@ -1,5 +1,7 @@
 """Searches with a fast form and with skips find what plain fp32 finds at every distance."""
 
+from dataclasses import replace
+
 import jaxtyping
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from torch import Tensor, nn
 
 from dbviz.data import ImageSet
 from dbviz.label_maps import calibration
-from dbviz.label_maps.predictor import plain_predictor
+from dbviz.label_maps.batches import BatchSizes
+from dbviz.label_maps.predictor import FastForm, ImageForm, plain_predictor
 from dbviz.margins import measure_margins, measuring, pilot
 from dbviz.margins.half_lines import HalfLines
 from dbviz.margins.searching import Visits, search
@@ -48,7 +51,7 @@ def recorded(monkeypatch) -> list:
 
 
 @pytest.mark.usefixtures("always_fast")
-@pytest.mark.parametrize(("arch", "width"), [("resnet18", 4), ("fcnet", 16), ("vit", 16), ("mlp", 8)])
+@pytest.mark.parametrize(("arch", "width"), [("resnet18", 2), ("fcnet", 16), ("vgg19", 2), ("mlp", 8)])
 def test_margins_of_the_fast_form_are_bitwise_those_of_plain_fp32(images, arch, width, monkeypatch):
     network = build(arch, width=width)
     methods = recorded(monkeypatch)
@@ -68,16 +71,30 @@ def test_margins_of_the_fast_form_are_bitwise_those_of_plain_fp32(images, arch, 
 def test_margins_are_those_of_plain_fp32_where_the_fast_form_exceeds_its_bound(images, monkeypatch):
     network = build("fcnet", width=16).eval()
     options = {"indices": range(32), "directions": 8, "device": "cpu"}
-    methods = recorded(monkeypatch)
-    monkeypatch.setattr(calibration, "_SAFETY_FACTORS", {"bf16": 0.02})
-    searched = []
+    expected = measure_margins(network, images, **options)
     original = measuring.search
-    monkeypatch.setattr(measuring, "search", lambda *a, **k: searched.append(a[0].how) or original(*a, **k))
-    fast = measure_margins(network, images, **options)
-    assert methods[0].predictor.how.startswith("bf16")
-    assert searched[-1] == "plain"
-    monkeypatch.setattr(pilot, "_LEAST_LINES", np.inf)
-    assert np.array_equal(fast.margin, measure_margins(network, images, **options).margin)
+
+    def unreliable(predictor, *args, **settings):
+        searched = original(predictor, *args, **settings)
+        if predictor.fast is None:
+            return searched
+        return replace(searched, error=2 * predictor.fast.error_bound, predicted=searched.predicted + 1)
+
+    monkeypatch.setattr(measuring, "search", unreliable)
+    assert np.array_equal(measure_margins(network, images, **options).predicted, expected.predicted)
+
+
+def test_an_error_of_the_fast_form_is_noticed_where_it_is_uncertain():
+    network = Line(lambda at: 4.5 - at)
+    wrong = FastForm(
+        ImageForm(lambda x: network(x) + torch.tensor([0.3, 0.0]), CPU, BatchSizes(8)), "bf16", torch.zeros(2), 0.5
+    )
+    predictor = replace(plain_predictor("net", network, CPU), fast=wrong)
+    starts, steps = torch.zeros(1, 3, 1, 1), torch.zeros(1, 1, 3, 1, 1)
+    steps[..., 0, 0, 0] = 1
+    searched = search(predictor, HalfLines(starts, steps), GRID, 0.01)
+    assert searched.changes.distance.tolist() == pytest.approx([4.5], abs=0.005)
+    assert searched.error == pytest.approx(0.3, abs=1e-5)
 
 
 def test_a_function_and_few_half_lines_are_searched_at_every_distance(images, monkeypatch):
