@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from dbviz.label_maps.calibration import compiled, forms
+from dbviz.label_maps.calibration import forms
+from dbviz.label_maps.compiling import compiled
 from dbviz.training.device import evaluation_batch
 from dbviz.training.evaluation import eval_mode
 
@@ -143,7 +144,7 @@ def bare_forward(model: nn.Module, image_shape: tuple[int, int, int], device: to
     batch = torch.randn(evaluation_batch(device), *image_shape, device=device)
     batch = batch.contiguous(memory_format=torch.channels_last)
     with eval_mode(model):
-        forwards = {"plain": model, **dict(forms(model, device, bf16=True))}
+        forwards = {"plain": model, **dict(forms(model, device))}
         seconds = {form: steady_seconds(lambda f=f: f(batch), device) for form, f in forwards.items()}
         best = min(seconds, key=lambda form: seconds[form])
         if compile and best != "plain":

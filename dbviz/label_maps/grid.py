@@ -5,7 +5,6 @@ Axes: c channels, h image rows, w image columns, d = h w c (channels last); grid
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
+from dbviz.label_maps.points import Points
 from dbviz.planes.plane import Plane
 
 __all__ = ["Axes", "Grid", "GridPoints"]
@@ -78,8 +78,8 @@ class Grid:
 
 
 @dataclass(frozen=True, eq=False)
-class GridPoints:
-    """Some points of a grid, at least one. Their images are made when first used, once for all networks."""
+class GridPoints(Points):
+    """Some points of a grid."""
 
     grid: Grid
     numbers: Int64[np.ndarray, " n"]
@@ -87,15 +87,8 @@ class GridPoints:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    @cached_property
-    def images(self) -> Float32[Tensor, "n c h w"]:
-        return self.grid.images(self.numbers)
-
-    def images_at(self, places: Int64[Tensor, " m"]) -> Float32[Tensor, "m c h w"]:
-        """The images of the points at some places among these; if none are made yet, these alone are."""
-        if "images" in vars(self):
-            return self.images[places.to(self.images.device)]
-        return self.grid.images(self.numbers[places.cpu().numpy()])
+    def images_of(self, places: Int64[Tensor, " m"] | None) -> Float32[Tensor, "m c h w"]:
+        return self.grid.images(self.numbers if places is None else self.numbers[places.cpu().numpy()])
 
     def split(self, size: int) -> Iterator["GridPoints"]:
         """Parts of up to `size` points, in order."""

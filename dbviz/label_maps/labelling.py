@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
 
-from dbviz.core.errors import NotFiniteError
+from dbviz.core.errors import InputError, NotFiniteError
 from dbviz.core.progress import Advance
 from dbviz.label_maps.grid import Grid, GridPoints
 from dbviz.label_maps.predictor import Labelled, Predictor, label
@@ -120,12 +120,15 @@ def _evaluate(labels: Labels, model: int, predictor: Predictor, points: GridPoin
 
 
 def _label(predictor: Predictor, points: GridPoints) -> Labelled:
-    """`label`, with errors that name the plane and the share of its points."""
+    """`label`, with errors that name the plane and the share of its points, and one for labels beyond a byte."""
     try:
-        return label(predictor, points)
+        labelled = label(predictor, points)
     except NotFiniteError as error:
         planes = points.numbers // points.grid.points
         plane = int(planes[error.places[0]])
         places = [place for place in error.places if planes[place] == plane]
         count = int((planes == plane).sum())
         raise NotFiniteError(error.name, places, count, f"points of plane {plane}") from None
+    if (classes := labelled.logits.shape[1]) > 256:
+        raise InputError(f"{predictor.name} has {classes} classes: label maps hold at most 256")
+    return labelled

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float32, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from dbviz.core.errors import InputError
-from dbviz.label_maps.grid import GridPoints
+from dbviz.label_maps.batches import BatchSizes, Forward, evaluated, plain_sizes
 from dbviz.label_maps.models import check_finite, device_of, shaped_logits
+from dbviz.label_maps.points import Points
 from dbviz.training.device import evaluation_batch
 
 __all__ = [
     "FastForm",
-    "Forward",
     "ImageForm",
     "Labelled",
     "PointForm",
@@ -35,32 +34,23 @@ __all__ = [
     "plain_predictor",
 ]
 
-Forward = Callable[[Tensor], Any]
-"""From images (n, c, h, w) to logits (n, k)."""
-PointForm = Callable[[GridPoints], Tensor]
-"""From n points of a grid to logits (n, k), on the network's device."""
 
-_MIN_MODULE_BATCH = 32
-"""Images in the smallest batch that a module is given. From 16 on, every architecture here computed bitwise identical
-logits of an image, whatever the rest and the size of its batch (torch 2.15, AMD EPYC); a single image takes other
-kernels."""
+PointForm = Callable[[Any], Tensor]
+"""From n points to logits (n, k), on the network's device."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageForm:
-    """A form of a network that is evaluated on the points' images.
-
-    Every batch has the same size, the last one padded, since compiled code and CUDA graphs are made for one shape.
-    """
+    """A form of a network that is evaluated on the points' images."""
 
     forward: Forward
     device: torch.device
-    batch: int
+    sizes: BatchSizes
 
-    def __call__(self, points: GridPoints) -> Tensor:
-        images = points.images.to(self.device)
+    def __call__(self, points: Points) -> Tensor:
+        outputs = evaluated(self.forward, points.images.to(self.device), self.sizes, "a fast form")
         # cloned, since a CUDA graph writes the outputs of every batch to the same memory
-        return torch.cat([_padded(self.forward, part, self.batch).clone() for part in images.split(self.batch)])
+        return torch.cat([logits.clone() for logits, _ in outputs])
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +74,9 @@ class Predictor:
     plain: Forward
     device: torch.device
     batch: int
+    """Points of a batch of its fast form."""
+    sizes: BatchSizes
+    """Batches of plain fp32."""
     fast: FastForm | None = None
 
     @property
@@ -103,17 +96,24 @@ class Labelled:
     """The largest error of the fast form at those points, in the difference of its two largest logits."""
 
 
-def plain_predictor(name: str, model: Forward, device: torch.device, batch: int | None = None) -> Predictor:
-    """The model itself, called `name` in errors, on the device of its parameters, or on `device` if it has none."""
+def plain_predictor(
+    name: str, model: Forward, device: torch.device, batch: int | None = None, *, one_size: bool = False
+) -> Predictor:
+    """The model itself, called `name` in errors, on the device of its parameters, or on `device` if it has none.
+
+    Args:
+        one_size: the logits are bitwise those of any other call; see `plain_sizes`.
+    """
     place = device_of(model, device)
-    return Predictor(name, model, place, batch or evaluation_batch(place))
+    count = batch or evaluation_batch(place)
+    return Predictor(name, model, place, count, plain_sizes(model, place, count, one_size=one_size))
 
 
-def label(predictor: Predictor, points: GridPoints) -> Labelled:
+def label(predictor: Predictor, points: Points) -> Labelled:
     """The logits whose argmax is each point's label. The host waits for the device once.
 
     Raises:
-        InputError: the outputs are not finite (`NotFiniteError`), or not (n, k) with at most 256 classes.
+        InputError: the outputs are not finite (`NotFiniteError`), or not (n, k).
     """
     if predictor.fast is None:
         logits = plain_logits(predictor, points.images)
@@ -131,24 +131,24 @@ def label(predictor: Predictor, points: GridPoints) -> Labelled:
     return Labelled(logits, uncertain, error)
 
 
-def fast_logits(fast: FastForm, points: GridPoints) -> Float32[Tensor, "n k"]:
+def fast_logits(fast: FastForm, points: Points) -> Float32[Tensor, "n k"]:
     return fast.evaluate(points) + fast.offset
 
 
 def plain_logits(predictor: Predictor, images: Tensor) -> Float32[Tensor, "n k"]:
-    """The logits of the network itself, batch by batch."""
-    least = _MIN_MODULE_BATCH if isinstance(predictor.plain, nn.Module) else 0
-    batches = images.to(predictor.device).split(predictor.batch)
-    return torch.cat([_shaped(_padded(predictor.plain, part, least), predictor.name, len(part)) for part in batches])
+    """The logits of the network itself, batch by batch.
 
-
-def _padded(forward: Forward, images: Tensor, least: int) -> Any:
-    """The outputs for the images, evaluated among blank ones if they are fewer than `least`."""
-    missing = least - len(images)
-    if missing <= 0:
-        return forward(images)
-    outputs = forward(F.pad(images, (0, 0) * 3 + (0, missing)).contiguous(memory_format=torch.channels_last))
-    return outputs[: len(images)] if isinstance(outputs, Tensor) and len(outputs) == least else outputs
+    Raises:
+        InputError: they are not (n, k), torch has no kernel for the network, or it does not fit in memory.
+    """
+    batches = evaluated(predictor.plain, images.to(predictor.device), predictor.sizes, predictor.name)
+    try:
+        return torch.cat([shaped_logits(outputs, predictor.name, count) for outputs, count in batches])
+    except RuntimeError as error:
+        if isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error):
+            raise  # the device is unusable from now on; executors end such a process
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{predictor.name} cannot be evaluated in fp32 on {predictor.device}: {reason}") from error
 
 
 def logit_gap(logits: Float32[Tensor, "n k"]) -> Float32[Tensor, " n"]:
@@ -165,10 +165,3 @@ def errors(logits: Float32[Tensor, "n k"], reference: Float32[Tensor, "n k"]) ->
         return torch.zeros_like(logits[:, 0])
     off = (logits - reference).gather(1, logits.topk(2).indices)
     return (off[:, 0] - off[:, 1]).abs()
-
-
-def _shaped(logits: Any, name: str, count: int) -> Float32[Tensor, "n k"]:
-    shaped = shaped_logits(logits, name, count)
-    if shaped.shape[1] > 256:
-        raise InputError(f"{name} has {shaped.shape[1]} classes: label maps hold at most 256")
-    return shaped

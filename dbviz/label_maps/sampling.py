@@ -15,8 +15,9 @@ from dbviz.core.environment import environment
 from dbviz.core.errors import InputError
 from dbviz.core.progress import Advance, progress_bar
 from dbviz.core.streams import numpy_stream
-from dbviz.label_maps.calibration import calibrated
+from dbviz.label_maps.calibration import calibrated, sample_size
 from dbviz.label_maps.grid import Grid
+from dbviz.label_maps.kept_calibration import CalibrationFile, calibration_file
 from dbviz.label_maps.labelling import Labels, error_bound_exceeded, label_every_point, label_refined
 from dbviz.label_maps.layout import plane_coordinates, variables
 from dbviz.label_maps.models import Model, named_models
@@ -33,10 +34,6 @@ from dbviz.training.forward_check import check_deterministic_forward
 
 __all__ = ["Model", "cost", "sample"]
 
-_CALIBRATION_POINTS = 512
-"""Points that the forms of a network are measured on, in whole batches; on small grids one point in 128."""
-_MIN_BATCHES = 16
-"""With fewer batches to evaluate, calibration would take as long as it saves."""
 _REPEAT_CHECK_POINTS = 32
 """Points that a module is evaluated on twice, to notice one that is random in evaluation mode."""
 _REFINED_SHARE = 0.1
@@ -69,7 +66,8 @@ def sample(
         planes: from `draw_planes` or `PlaneSet.of`, a single plane, or a list of planes.
         resolution: points on each side of the grid.
         padding: how far the grid extends beyond the three images, as a share of their bounding box's side.
-        confidence: also keep the largest softmax probability of every point; precludes bf16.
+        confidence: also keep the largest softmax probability of every point, which is that of plain fp32: precludes
+            faster forms.
         refine: evaluate only points near the boundaries, and infer the labels of the others from those around them.
             For figures and fine grids: regions narrower than 16 points may, rarely, be missed.
         caution: how conservative refinement is. 0 relies on the labels around a point alone; larger values are safer
@@ -109,11 +107,19 @@ def sample(
         ready = [model.model(chosen) if isinstance(model, Run) else model for model in named.values()]
         for model in ready:
             stack.enter_context(eval_mode(model))
-        plain = [plain_predictor(name, model, chosen, batch_size) for name, model in zip(named, ready, strict=True)]
+        plain = [
+            plain_predictor(name, model, chosen, batch_size, one_size=confidence)
+            for name, model in zip(named, ready, strict=True)
+        ]
         for predictor in plain:
             _check_repeats(predictor, grid)
         advance = stack.enter_context(progress_bar(float(len(named) * grid.planes * grid.points), show=progress))
-        predictors, labels = _labelled(plain, grid, advance, caution if refine else None, confidence)
+        share = _REFINED_SHARE if refine else 1.0
+        kept = [
+            calibration_file(model, p.device, p.batch, share) if isinstance(model, Run) else None
+            for model, p in zip(named.values(), plain, strict=True)
+        ]
+        predictors, labels = _labelled(plain, kept, grid, advance, caution if refine else None, confidence)
         computed_with = environment(chosen)
 
     attributes = provenance(named, plane_set, resolution, padding) | {
@@ -148,7 +154,12 @@ def cost(maps: xr.Dataset) -> str:
 
 
 def _labelled(
-    plain: list[Predictor], grid: Grid, advance: Advance, caution: float | None, confidence: bool
+    plain: list[Predictor],
+    kept: list[CalibrationFile | None],
+    grid: Grid,
+    advance: Advance,
+    caution: float | None,
+    confidence: bool,
 ) -> tuple[list[Predictor], Labels]:
     """The predictors that were used and the labels of every point, refined if there is a caution."""
 
@@ -158,9 +169,14 @@ def _labelled(
         return label_every_point(predictors, grid, advance, confidence=confidence)
 
     share = 1.0 if caution is None else _REFINED_SHARE
-    predictors = [_fastest(predictor, grid, share, exact_logits=confidence) for predictor in plain]
+    predictors = plain
+    if not confidence:
+        predictors = [_fastest(p, grid, share, file) for p, file in zip(plain, kept, strict=True)]
     labels = labels_of(predictors)
     if unreliable := error_bound_exceeded(predictors, labels):
+        for model in unreliable:
+            if (file := kept[model]) is not None:
+                file.write(None)  # measured anew by the next call
         labels.replace(unreliable, labels_of([plain[model] for model in unreliable]))
         predictors = [plain[m] if m in unreliable else predictor for m, predictor in enumerate(predictors)]
     return predictors, labels
@@ -173,14 +189,14 @@ def _check_repeats(predictor: Predictor, grid: Grid) -> None:
         check_deterministic_forward(predictor.plain, images.to(predictor.device), predictor.name)
 
 
-def _fastest(plain: Predictor, grid: Grid, share: float, *, exact_logits: bool) -> Predictor:
+def _fastest(plain: Predictor, grid: Grid, share: float, kept: CalibrationFile | None) -> Predictor:
     """The predictor for a share of the grid's points, calibrated on some of them, the same at every call."""
     points = int(share * grid.planes * grid.points)
-    if points < _MIN_BATCHES * plain.batch or not isinstance(plain.plain, nn.Module):
+    count = sample_size(points, plain.device, plain.batch)
+    if count == 0 or not isinstance(plain.plain, nn.Module):
         return plain
-    batches = max(1, min(points // 128, _CALIBRATION_POINTS) // plain.batch)
-    drawn = numpy_stream(0, "calibration").integers(0, grid.planes * grid.points, batches * plain.batch)
-    return calibrated(plain, grid.at(np.sort(drawn)), points, share=share, exact_logits=exact_logits)
+    drawn = numpy_stream(0, "calibration").integers(0, grid.planes * grid.points, count)
+    return calibrated(plain, grid.at(np.sort(drawn)), points, share=share, kept=kept)
 
 
 def _variables(labels: Labels, resolution: int) -> dict[str, Any]:

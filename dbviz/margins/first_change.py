@@ -19,6 +19,8 @@ __all__ = ["Changed", "FirstChanges", "check_search", "first_changes"]
 
 Changed = Callable[[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]], Bool[np.ndarray, " n"]]
 """Whether something differs from the start at a distance each along the numbered half-lines."""
+Clear = Callable[[Int64[np.ndarray, " n"]], Float64[np.ndarray, " n"]]
+"""The distance up to which no change is expected along the numbered half-lines, from what was evaluated last."""
 
 _LEAST_TOLERANCE = 1e-6
 """Points closer than this cannot be distinguished in single precision."""
@@ -35,7 +37,12 @@ class FirstChanges:
 
 
 def first_changes(
-    changed: Changed, count: int, distances: Float64[np.ndarray, " step"], tolerance: float
+    changed: Changed,
+    count: int,
+    distances: Float64[np.ndarray, " step"],
+    tolerance: float,
+    *,
+    clear: Clear | None = None,
 ) -> FirstChanges:
     """The distance of the first change along each of `count` half-lines.
 
@@ -44,6 +51,8 @@ def first_changes(
     Args:
         distances: the grid that is marched, increasing, without 0.
         tolerance: the width of the interval at which bisection ends.
+        clear: distances up to `clear` are skipped. Where the next one has changed, those skipped before it are
+            evaluated after all.
 
     Raises:
         InputError: the grid is empty, not above 0 or not increasing, or the tolerance is below 1e-6.
@@ -54,7 +63,7 @@ def first_changes(
         [0.5, 2.25]
     """
     check_search(distances, tolerance)
-    first = _march(changed, count, distances)
+    first = _march(changed, count, distances, clear or (lambda lines: np.zeros(len(lines))))
     crossed = first < len(distances)
     before = np.concatenate([[0.0], distances])[first]  # without a change: an empty interval at the last
     after = np.append(distances, distances[-1])[first]
@@ -70,16 +79,25 @@ def check_search(distances: Float64[np.ndarray, " step"], tolerance: float) -> N
         raise InputError(f"tolerance is {tolerance:g}: it must be at least {_LEAST_TOLERANCE:g}, in normalised pixels")
 
 
-def _march(changed: Changed, count: int, distances: Float64[np.ndarray, " step"]) -> Int64[np.ndarray, " line"]:
+def _march(
+    changed: Changed, count: int, distances: Float64[np.ndarray, " step"], clear: Clear
+) -> Int64[np.ndarray, " line"]:
     """The number of the first distance with a change; the number of distances where there is none."""
-    first = np.full(count, len(distances))
     active = np.arange(count)
-    for step, distance in enumerate(distances):
-        if len(active) == 0:
-            break
-        differs = changed(active, np.full(len(active), distance))
-        first[active[differs]] = step
-        active = active[~differs]
+    first = np.full(count, len(distances))
+    before = np.full(count, -1)
+    """The last distance without a change."""
+    skips = np.ones(count, bool)
+    step = np.searchsorted(distances, clear(active), side="right")
+    while len(active := active[step[active] < first[active]]):
+        differs = changed(active, distances[step[active]])
+        beyond, short = active[differs], active[~differs]
+        first[beyond], before[short] = step[beyond], step[short]
+        skips[beyond] = False
+        step[beyond] = before[beyond] + 1  # the first that was skipped, if any was
+        step[short] += 1
+        skipping = short[skips[short]]
+        step[skipping] = np.maximum(step[skipping], np.searchsorted(distances, clear(skipping), side="right"))
     return first
 
 

@@ -1,33 +1,36 @@
 """Margins: the distance from an image, along a direction, to the first change of a model's label.
 
-Many half-lines are searched at once, in batches on the device; every model sees a block of images and directions
-before the next is made, so memory holds one block whatever the number of images.
+Many half-lines are searched at once, in batches on the device; memory holds one block of them, whatever the number of
+images. Labels are those of plain fp32; a network is evaluated in a faster form where that saves time.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Float32, Float64, Int64
-from torch import Tensor
 
 from dbviz.core.environment import environment
 from dbviz.core.errors import InputError
-from dbviz.core.progress import progress_bar
+from dbviz.core.progress import Advance, progress_bar
 from dbviz.data import ImageSet
-from dbviz.label_maps.models import Model, checked_logits, device_of, named_models
+from dbviz.label_maps.models import Model, named_models
+from dbviz.label_maps.predictor import Predictor, plain_predictor
 from dbviz.label_maps.provenance import environment_attributes, model_coordinates, model_provenance
 from dbviz.margins.directions import Along, check_directions, draw_targets, unit_directions
-from dbviz.margins.first_change import FirstChanges, check_search, first_changes
+from dbviz.margins.first_change import check_search
+from dbviz.margins.half_lines import HalfLines
+from dbviz.margins.pilot import Method, chosen_method
+from dbviz.margins.searching import Searched, search
 from dbviz.runs import Run
 from dbviz.training import choose_device
-from dbviz.training.device import deterministic_algorithms, evaluation_batch, full_precision
+from dbviz.training.device import deterministic_algorithms, full_precision
 from dbviz.training.evaluation import eval_mode
 
 __all__ = ["DISTANCES", "measure_margins"]
@@ -37,10 +40,9 @@ DISTANCES = np.geomspace(0.2, 200, 31)
 distance between two CIFAR-10 test images is 91; of 100 pairs one is farther apart than 160."""
 
 _FORMAT = 1
-_BATCHES_PER_BLOCK = 8
-"""A half-line drops out when its label changes; in a block of several batches the batches stay full for longer."""
-
-Label = Callable[[Float32[Tensor, "n c h w"]], Int64[np.ndarray, " n"]]
+_LINES, _BATCHES = 4096, 8
+"""Half-lines of a block, and batches in a block of at least as many. A half-line drops out when its label changes; in
+a block of several batches the batches stay full for longer."""
 
 
 def measure_margins(
@@ -107,24 +109,17 @@ def measure_margins(
     margin = np.empty((*predicted.shape, directions), np.float32)
     crossed = np.empty(margin.shape, bool)
 
+    lines = _Lines(images, selected, directions, along, seed, grid, tolerance)
     with ExitStack() as stack:
         stack.enter_context(deterministic_algorithms())
         stack.enter_context(full_precision())
         ready = [model.model(chosen) if isinstance(model, Run) else model for model in named.values()]
-        for model in ready:
-            stack.enter_context(eval_mode(model))
-        size = batch_size or evaluation_batch(chosen)
         advance = stack.enter_context(progress_bar(float(margin.size), show=progress))
-        for block in _blocks(len(selected), _BATCHES_PER_BLOCK * size // directions):
-            starts = images.normalized(selected[block])
-            steps = unit_directions(images, selected[block], directions, along=along, seed=seed)
-            for m, (name, model) in enumerate(zip(named, ready, strict=True)):
-                place = device_of(model, chosen)
-                lines = starts.to(place, memory_format=torch.channels_last), steps.to(place)
-                predicted[m, block], changes = _measure(partial(_labels, model, name), *lines, size, grid, tolerance)
-                margin[m, block] = changes.distance.reshape(len(starts), directions)
-                crossed[m, block] = changes.crossed.reshape(len(starts), directions)
-                advance(float(len(starts) * directions), "measuring")
+        for m, (name, model) in enumerate(zip(named, ready, strict=True)):
+            with eval_mode(model):
+                plain = plain_predictor(name, model, chosen, batch_size)
+                measured = _measure(plain, lines, advance)
+            predicted[m], margin[m], crossed[m] = measured.predicted, measured.margin, measured.crossed
         computed_with = environment(chosen)
 
     dims = ("model", "image", "direction")
@@ -149,43 +144,72 @@ def measure_margins(
     return xr.Dataset({"margin": (dims, margin), "crossed": (dims, crossed)}, coordinates, attributes)
 
 
-def _measure(
-    label: Label,
-    starts: Float32[Tensor, "image c h w"],
-    steps: Float32[Tensor, "image direction c h w"],
-    size: int,
-    distances: Float64[np.ndarray, " step"],
-    tolerance: float,
-) -> tuple[Int64[np.ndarray, " image"], FirstChanges]:
-    """The images' labels, and the first change along each direction, image by image."""
-    directions = steps.shape[1]
-    predicted = np.concatenate([label(starts[part]) for part in _blocks(len(starts), size)])
+@dataclass(frozen=True)
+class _Lines:
+    """The half-lines to measure, and how they are searched."""
 
-    def changed(lines: Int64[np.ndarray, " n"], at: Float64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-        differs = [
-            label(_points(starts, steps, lines[part], at[part])) != predicted[lines[part] // directions]
-            for part in _blocks(len(lines), size)
-        ]
-        return np.concatenate(differs)
+    images: ImageSet
+    selected: Int64[np.ndarray, " image"]
+    directions: int
+    along: Along
+    seed: int
+    grid: Float64[np.ndarray, " step"]
+    tolerance: float
 
-    return predicted, first_changes(changed, len(starts) * directions, distances, tolerance)
+    def of(self, block: slice, device: torch.device) -> HalfLines:
+        """The half-lines from a block of the images."""
+        starts = self.images.normalized(self.selected[block]).to(device, memory_format=torch.channels_last)
+        steps = unit_directions(self.images, self.selected[block], self.directions, along=self.along, seed=self.seed)
+        return HalfLines(starts, steps.to(device))
 
 
-def _points(
-    starts: Float32[Tensor, "image c h w"],
-    steps: Float32[Tensor, "image direction c h w"],
-    lines: Int64[np.ndarray, " n"],
-    at: Float64[np.ndarray, " n"],
-) -> Float32[Tensor, "n c h w"]:
-    """The points at a distance each along the numbered half-lines."""
-    image, direction = (torch.from_numpy(part).to(starts.device) for part in np.divmod(lines, steps.shape[1]))
-    distance = torch.from_numpy(at).float().to(starts.device).view(-1, 1, 1, 1)
-    points = torch.addcmul(starts[image], steps[image, direction], distance)
-    return points.contiguous(memory_format=torch.channels_last)
+Measured = tuple[
+    Int64[np.ndarray, " image"], Float32[np.ndarray, "image direction"], Bool[np.ndarray, "image direction"]
+]
+"""Labels of the images, margins, and whether there was a change."""
 
 
-def _labels(model: Callable[[Tensor], Tensor], name: str, points: Tensor) -> Int64[np.ndarray, " n"]:
-    return checked_logits(model(points), name, len(points)).argmax(1).cpu().numpy()
+@dataclass(frozen=True)
+class _Measured:
+    predicted: Int64[np.ndarray, " image"]
+    margin: Float32[np.ndarray, "image direction"]
+    crossed: Bool[np.ndarray, "image direction"]
+
+    @classmethod
+    def of(cls, blocks: Sequence[Searched], directions: int) -> "_Measured":
+        margin = np.concatenate([block.changes.distance for block in blocks]).astype(np.float32)
+        crossed = np.concatenate([block.changes.crossed for block in blocks])
+        predicted = np.concatenate([block.predicted for block in blocks])
+        return cls(predicted, margin.reshape(-1, directions), crossed.reshape(-1, directions))
+
+
+def _measure(plain: Predictor, lines: _Lines, advance: Advance) -> _Measured:
+    """The margins of one model; in plain fp32 alone where its fast form exceeds the bound of its error."""
+    method = chosen_method(
+        plain,
+        lines.images,
+        lines.selected,
+        lines.directions,
+        along=lines.along,
+        seed=lines.seed,
+        distances=lines.grid,
+        tolerance=lines.tolerance,
+    )
+    blocks = _searched(method, lines, advance)
+    fast = method.predictor.fast
+    if fast is not None and max(block.error for block in blocks) > fast.error_bound:
+        blocks = _searched(Method(plain), lines, lambda *_: None)
+    return _Measured.of(blocks, lines.directions)
+
+
+def _searched(method: Method, lines: _Lines, advance: Advance) -> list[Searched]:
+    """The labels and first changes of all images, block by block."""
+    predictor, searched = method.predictor, []
+    for block in _blocks(len(lines.selected), max(_LINES, _BATCHES * predictor.batch) // lines.directions):
+        half_lines = lines.of(block, predictor.device)
+        searched.append(search(predictor, half_lines, lines.grid, lines.tolerance, steepest=method.steepest))
+        advance(float(len(half_lines)), "measuring")
+    return searched
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:

@@ -8,6 +8,7 @@ from helpers import points_of
 from torch import Tensor, nn
 
 from dbviz.core.errors import InputError
+from dbviz.label_maps.batches import BatchSizes
 from dbviz.label_maps.predictor import FastForm, ImageForm, Labelled, Predictor, errors, logit_gap, plain_predictor
 from dbviz.label_maps.predictor import label as label_points
 
@@ -33,8 +34,8 @@ def random_images(count: int = 500) -> Tensor:
 
 
 def predictor(forward, bound: float, offset: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Predictor:
-    form = ImageForm(forward, CPU, 64)
-    return Predictor("net", plain, CPU, 64, FastForm(form, "fast", torch.tensor(offset), bound))
+    form = ImageForm(forward, CPU, BatchSizes(64, least=64))
+    return Predictor("net", plain, CPU, 64, BatchSizes(64), FastForm(form, "fast", torch.tensor(offset), bound))
 
 
 def test_uncertain_points_are_reevaluated_in_plain_fp32():
@@ -129,7 +130,7 @@ def test_batches_of_a_function_are_not_padded():
 def test_images_are_made_once_for_all_networks_and_only_where_they_are_needed():
     points = points_of(random_images(100))
     of_points = FastForm(lambda points: torch.eye(3)[points.numbers % 3], "fast", torch.zeros(3), 0.5)
-    confident = Predictor("net", plain, CPU, 64, of_points)
+    confident = Predictor("net", plain, CPU, 64, BatchSizes(64), of_points)
     assert len(label_points(confident, points).reevaluated) == 0
     assert "images" not in vars(points)
     unsure = replace(confident, fast=replace(of_points, error_bound=2.0))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dbviz import fit
 from dbviz.core.errors import InputError
 from dbviz.data import Images
-from dbviz.label_maps import calibration, sample, sampling
+from dbviz.label_maps import calibration, sample
 from dbviz.label_maps.sampling import cost
 from dbviz.models import initialize
 from dbviz.planes import Plane, PlaneSet
@@ -212,7 +212,7 @@ def test_memory_holds_one_batch_whatever_the_resolution():
 @pytest.fixture
 def always_fast(monkeypatch):
     """Makes sampling use a bf16 form of every network, whatever the number of points and the times measured."""
-    monkeypatch.setattr(sampling, "_MIN_BATCHES", 0)
+    monkeypatch.setattr(calibration, "_MIN_BATCHES", 0)
     monkeypatch.setattr(calibration, "_MAX_RELATIVE_TIME", math.inf)
     monkeypatch.setattr(calibration, "_GOOD_RELATIVE_TIME", math.inf)
     monkeypatch.setattr(calibration, "default_precision", lambda _: "bf16")
@@ -250,8 +250,60 @@ def test_a_network_whose_error_exceeds_its_bound_is_sampled_in_plain_fp32(planes
 @pytest.mark.usefixtures("always_fast")
 def test_confidence_is_that_of_plain_fp32(planes):
     network = small_cnn().eval()
-    fast, plain = (sample(m, planes, resolution=30, confidence=True) for m in (network, lambda x: network(x)))
-    assert np.allclose(fast.confidence, plain.confidence, atol=1e-6)
+    maps, plain = (sample(m, planes, resolution=30, confidence=True) for m in (network, lambda x: network(x)))
+    assert np.allclose(maps.confidence, plain.confidence, atol=1e-6)
+    (how,) = json.loads(maps.attrs["evaluation"]).values()
+    assert how["form"] == "plain"
+
+
+@pytest.mark.usefixtures("always_fast")
+def test_labels_and_confidence_do_not_depend_on_how_planes_are_grouped(planes):
+    network = small_cnn().eval()
+
+    def sampled(group, **options):
+        maps = sample(network, group, resolution=11, confidence=True, **options)
+        return maps.labels.values[0], maps.confidence.values[0]
+
+    labels, confidence = sampled(planes)
+    for options in ({}, {"batch_size": 1}, {"batch_size": 50}):
+        parts = [sampled(group, **options) for group in (planes[:1], planes[1:])]
+        assert np.array_equal(np.concatenate([part[0] for part in parts]), labels)
+        assert np.array_equal(np.concatenate([part[1] for part in parts]), confidence)
+
+
+def test_every_batch_has_one_size_where_confidence_is_kept(planes):
+    class Counting(nn.Module):
+        sizes: list[int] = []  # noqa: RUF012
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.sizes.append(len(x))
+            return x.flatten(1)[:, :5]
+
+    for count, options in ((1, {}), (3, {"batch_size": 7})):
+        sample(Counting(), planes[:count], resolution=11, confidence=True, device="cpu", **options)
+    assert set(Counting.sizes) - {32} == {64}  # 32: the check that it is not random
+
+
+@pytest.mark.usefixtures("always_fast")
+def test_the_calibration_of_a_run_is_kept_and_dropped_where_its_bound_is_exceeded(planes, runs, monkeypatch):
+    run, file = runs[0], runs[0].directory / "calibration.json"
+    first = sample(run, planes, resolution=40)
+    ((key, entry),) = json.loads(file.read_text()).items()
+    assert json.loads(key)["weights"] == run.fingerprint
+    assert json.loads(first.attrs["evaluation"])[run.spec.name]["form"] == entry["how"]
+    monkeypatch.setattr(calibration, "_fastest", None)
+    assert np.array_equal(sample(run, planes, resolution=40).labels, first.labels)
+    monkeypatch.undo()
+    file.write_text(json.dumps({key: entry | {"error_bound": 1e-9}}))
+    monkeypatch.setattr(calibration, "_CHECK_FACTOR", math.inf)
+    monkeypatch.setattr(calibration, "_bound", lambda *_: 1e-9)
+    monkeypatch.setattr(calibration, "_MIN_BATCHES", 0)
+    assert np.array_equal(sample(run, planes, resolution=40).labels, first.labels)
+
+
+def test_calibration_is_not_kept_where_nothing_is_calibrated(planes, runs):
+    sample(runs[1], planes, resolution=4)
+    assert not (runs[1].directory / "calibration.json").exists()
 
 
 def test_planes_of_functions_are_refined_together_and_counted(planes):

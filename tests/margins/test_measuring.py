@@ -181,8 +181,8 @@ def test_points_are_evaluated_in_batches_in_evaluation_mode(images):
             return x.flatten(1)[:, :3]
 
     net = Counting()
-    measure_margins(net, images, indices=range(20), directions=6, batch_size=16)
-    assert max(sizes) == 16
+    measure_margins(net, images, indices=range(20), directions=6, batch_size=48)
+    assert max(sizes) == 48
     assert net.training
 
 
