@@ -25,7 +25,7 @@ SPEC = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_ra
 )
 def test_errors_of_torch_and_of_memory_alone_may_be_temporary(error, message, permanent):
     failed = Failed.from_exception(SPEC, error)
-    assert (failed.spec, failed.error, failed.permanent) == (SPEC, message, permanent)
+    assert (failed.item, failed.error, failed.permanent) == (SPEC, message, permanent)
     assert type(error).__name__ in failed.traceback
 
 
@@ -37,7 +37,7 @@ def test_a_full_disk_is_recognised_by_its_error_number(number, full):
 
 def test_an_attempt_ends_in_its_result_and_an_interruption_passes_through():
     done = []
-    assert attempt(SPEC, done.append) == Finished(spec=SPEC)
+    assert attempt(SPEC, done.append) == Finished(item=SPEC)
     assert done == [SPEC]
 
     def fail(_):
@@ -53,9 +53,9 @@ def test_an_attempt_ends_in_its_result_and_an_interruption_passes_through():
         attempt(SPEC, interrupt)
 
 
-FINISHED, PERMANENT = Finished(spec=SPEC), Failed(spec=SPEC, error="no")
-TEMPORARY = Failed(spec=SPEC, error="out of memory", permanent=False)
-GIVEN_UP = Failed(spec=SPEC, error=f"{WORKER_DIED}, each time it was tried")
+FINISHED, PERMANENT = Finished(item=SPEC), Failed(item=SPEC, error="no")
+TEMPORARY = Failed(item=SPEC, error="out of memory", permanent=False)
+GIVEN_UP = Failed(item=SPEC, error=f"{WORKER_DIED}, each time it was tried")
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ GIVEN_UP = Failed(spec=SPEC, error=f"{WORKER_DIED}, each time it was tried")
     [
         (FINISHED, 2, FINISHED),
         (PERMANENT, 2, PERMANENT),
-        (TEMPORARY, 1, Retried(spec=SPEC, reason="out of memory")),
+        (TEMPORARY, 1, Retried(item=SPEC, reason="out of memory")),
         (TEMPORARY, 0, TEMPORARY),
-        (None, 1, Retried(spec=SPEC, reason=WORKER_DIED)),
+        (None, 1, Retried(item=SPEC, reason=WORKER_DIED)),
         (None, 0, GIVEN_UP),
     ],
 )

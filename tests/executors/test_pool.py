@@ -39,19 +39,19 @@ def test_files_are_bitwise_identical_to_those_of_this_process(sweep):
 def test_the_run_of_a_killed_worker_is_retried(sweep):
     assert sweep.killed.marker.exists()
     retried = [event for event in sweep.events if isinstance(event, Retried)]
-    assert retried == [Retried(spec=sweep.killed.spec, reason=WORKER_DIED)]
+    assert retried == [Retried(item=sweep.killed.spec, reason=WORKER_DIED)]
 
 
 def test_a_failing_run_is_returned_with_its_traceback_and_stops_no_other(sweep):
     (failed,) = sweep.failed
-    assert failed.spec == sweep.diverging
+    assert failed.item == sweep.diverging
     assert "training diverged in epoch 1 of 2" in failed.error
     assert "TrainingDiverged" in failed.traceback
     assert unfinished_runs([*sweep.good, sweep.diverging], sweep.study) == [sweep.diverging]
 
 
 def test_every_run_starts_and_ends_two_at_a_time(sweep):
-    ended = [event.spec for event in sweep.events if isinstance(event, Finished | Failed)]
+    ended = [event.item for event in sweep.events if isinstance(event, Finished | Failed)]
     assert sorted(map(str, ended)) == sorted(map(str, [*sweep.good, sweep.diverging]))
     running = list(itertools.accumulate(1 if isinstance(event, Started) else -1 for event in sweep.events))
     assert max(running) == 2

@@ -25,7 +25,7 @@ def test_files_are_bitwise_identical_to_those_of_this_process_also_when_a_worker
     (diverging,) = make("mlp", seeds=(0,), learning_rate=1e30, epochs=2, batch_size=16)
     good, events = [killed.spec, *make(seeds=(0, 1))], []
     (failed,) = run_sweep([*good, diverging], study, RayCluster(), progress=False, on_event=events.append)
-    assert failed.spec == diverging
+    assert failed.item == diverging
     assert "diverged in epoch 1 of 2" in failed.error
     assert killed.marker.exists()
     assert [event.reason for event in events if isinstance(event, Retried)] == [WORKER_DIED]
