@@ -50,10 +50,7 @@ def train_job(job: Job, *, also: Sequence[RunSpec] = ()) -> list[Failed[RunSpec]
     missing, executor = unfinished(specs, job.home), job_executor(job, specs)
     with using_threads(executor.threads):
         seconds = estimate_seconds(missing, job.images, job.device)
-    automatic = job.execution.executor == "auto" and job.execution.workers is None
-    if (len(missing) == 1 and job.execution.executor != "ray") or (
-        automatic and sum(seconds.values()) < _WORTH_PROCESSES
-    ):
+    if not _worth_processes(job.execution, seconds):
         executor = InProcess(threads=executor.threads)
     announce(job, specs, seconds, executor)
     if isinstance(executor, InProcess):
@@ -112,14 +109,25 @@ def choose_executor(
 
 
 def report_event(event: Event[Any]) -> None:
-    """Reports a lost task on standard error at once, or a failed one: with its spec and traceback, unless the input is
-    bad."""
+    """Reports a lost or failed task on standard error at once.
+
+    A message that explains the failure is one line, with the spec of a run after it; other errors have their traceback.
+    A full disk ends the command with a line of its own.
+    """
     if isinstance(event, Retried):
         print(f"{event.item.name} is retried: {event.reason}", file=sys.stderr, flush=True)
-    if isinstance(event, Failed):
-        spec = f"\n{event.item.canonical()}" if isinstance(event.item, RunSpec) else ""
-        details = "" if event.bad_input else f"{spec}\n{event.traceback}"
-        print(f"{event.item.name} failed: {event.error}{details}", file=sys.stderr, flush=True)
+    if isinstance(event, Failed) and not event.disk_full:
+        details = [event.item.canonical()] if isinstance(event.item, RunSpec) and not event.bad_input else []
+        details += [] if event.bad_input or event.diverged else [event.traceback]
+        print("\n".join([f"{event.item.name} failed: {event.error}", *details]), file=sys.stderr, flush=True)
+
+
+def _worth_processes(options: ExecutorOptions, seconds: Mapping[RunSpec, float]) -> bool:
+    """Whether runs that take so long are given to other processes; where runs are done does not change their bits."""
+    if options.executor == "ray":
+        return True
+    chosen = options.executor == "processes" or options.workers is not None
+    return len(seconds) > 1 and (chosen or sum(seconds.values()) >= _WORTH_PROCESSES)
 
 
 def _train_here(job: Job, seconds: Mapping[RunSpec, float], threads: int) -> list[Failed[RunSpec]]:
@@ -146,7 +154,7 @@ def _ray_cluster(
 
     if options.gpus_per_run and device.type == "cpu":
         raise InputError(
-            f"--gpus-per-run {options.gpus_per_run:g}, but the runs are trained on the CPU (--device): leave it out, or "
+            f"--gpus-per-run is {options.gpus_per_run:g}, but runs are trained on the CPU (--device): leave it out, or "
             "start the command on a machine with a GPU"
         )
     default = 1 / per_gpu if device.type == "cuda" else 0.0

@@ -12,7 +12,7 @@ from dbviz.core.threads import using_threads
 from dbviz.executors import Event, Executor
 from dbviz.label_maps import sample, save
 from dbviz.label_maps.files import load_if_equal
-from dbviz.label_maps.gathering import Part, Sampling, parts_of, sample_in_parts
+from dbviz.label_maps.gathering import Sampling, parts_of, sample_in_parts
 from dbviz.label_maps.provenance import provenance, short_identity
 from dbviz.label_maps.sampling import cost
 from dbviz.planes import PlaneSet
@@ -39,7 +39,7 @@ def load_or_sample(
     refine: bool = False,
     device: str = "auto",
     executor: Executor | None = None,
-    on_event: Callable[[Event[Part]], None] = lambda _: None,
+    on_event: Callable[[Event[Any]], None] = lambda _: None,
 ) -> tuple[xr.Dataset, Path]:
     """The label maps of `models` on `planes`, and their file in `out`.
 
@@ -79,7 +79,7 @@ def _sampled_by(
     planes: PlaneSet,
     directory: Path,
     grid: dict[str, Any],
-    on_event: Callable[[Event[Part]], None],
+    on_event: Callable[[Event[Any]], None],
 ) -> xr.Dataset:
     """The label maps, sampled in parts by the executor, or where that is not worth it in this process."""
     resolution = grid["resolution"]

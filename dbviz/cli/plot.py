@@ -128,7 +128,7 @@ def _plot(options: PlotOptions) -> None:
         models = {spec.name: run for spec, run in finished_runs(job).items()}
         names = job.archs
     if not models:
-        return raise_failures(failed, len(job.specs))
+        raise_failures(failed, len(job.specs))
     resolution = _RESOLUTION[job.preset] if options.plane.resolution is None else options.plane.resolution
     parts = [job.images.name, "+".join(names), job.preset, options.plane.split, *map(str, planes.triplets[0])]
     shade = options.style.shade

@@ -46,7 +46,7 @@ def _train(options: TrainOptions) -> None:
     job = make_job(options)
     failed = train_job(job)
     trained = finished_runs(job)
-    names = {spec: name for spec, name in zip(job.specs, network_names(job.specs), strict=True)}
+    names = dict(zip(job.specs, network_names(job.specs), strict=True))
     rows = [
         [
             names[spec],

@@ -124,6 +124,8 @@ class Failed(_OfItem[T]):
     """Whether it would fail again: a diverging training would, a GPU that is out of memory may not."""
     bad_input: bool = False
     """Whether the error is an `InputError`, whose message is for the user."""
+    diverged: bool = False
+    """Whether the error is `TrainingDiverged`."""
     poisoned: bool = False
     """Whether every later use of the GPU by the same process would fail too."""
 
@@ -142,6 +144,7 @@ class Failed(_OfItem[T]):
             errno=error.errno if isinstance(error, OSError) else None,
             permanent=isinstance(error, TrainingDiverged) or not isinstance(error, RuntimeError | MemoryError),
             bad_input=isinstance(error, InputError),
+            diverged=isinstance(error, TrainingDiverged),
             poisoned=_poisons_process(error),
         )
 
