@@ -109,7 +109,7 @@ def sample_in_parts(
     directory: Path,
     *,
     progress: bool = False,
-    on_event: Callable[[Event[Part]], None] = lambda _: None,
+    on_event: Callable[[Event[Any]], None] = lambda _: None,
 ) -> xr.Dataset:
     """The label maps of the runs of `sampling`, equal to those of `sample` up to ties within rounding.
 
@@ -130,7 +130,7 @@ def sample_in_parts(
     sampling = replace(sampling, runs={name: _absolute(run) for name, run in sampling.runs.items()})
     ready = {part: maps for part in parts if (maps := _stored(sampling, part, directory)) is not None}
 
-    def record(event: Event[Part]) -> None:
+    def record(event: Event[Any]) -> None:
         on_event(event)
         if isinstance(event, Finished):
             ready[event.item] = event.result

@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+import torch
 
 from dbviz.core.errors import InputError, TrainingDiverged
 from dbviz.executors import Failed, Finished, Retried
@@ -29,6 +30,26 @@ def test_errors_of_torch_and_of_memory_alone_may_be_temporary(error, message, pe
     assert type(error).__name__ in failed.traceback
 
 
+@pytest.mark.parametrize(
+    ("error", "poisoned"),
+    [
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasSgemm"), True),
+        (torch.AcceleratorError("device-side assert triggered", 710), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), False),
+        (RuntimeError("shapes do not match"), False),
+        (KeyError("CUDA error"), False),
+    ],
+)
+def test_a_cuda_error_makes_a_process_useless_but_not_one_of_memory(error, poisoned):
+    assert Failed.from_exception(SPEC, error).poisoned == poisoned
+
+
+def test_the_item_of_an_event_has_its_old_name_with_a_warning():
+    with pytest.warns(FutureWarning, match="spec of an event is now item"):
+        assert Finished(item=SPEC).spec == SPEC
+
+
 @pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EIO, False)])
 def test_a_full_disk_is_recognised_by_its_error_number(number, full):
     assert Failed.from_exception(SPEC, OSError(number, "")).disk_full == full
@@ -39,6 +60,7 @@ def test_an_attempt_ends_in_its_result_and_an_interruption_passes_through():
     done = []
     assert attempt(SPEC, done.append) == Finished(item=SPEC)
     assert done == [SPEC]
+    assert attempt(SPEC, lambda spec: spec.arch).result == "mlp"  # pyright: ignore[reportAttributeAccessIssue]
 
     def fail(_):
         raise InputError("no")

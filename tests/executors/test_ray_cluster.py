@@ -2,12 +2,13 @@
 
 import socket
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from helpers import sealed_files
 
 from dbviz.core.errors import InputError
-from dbviz.executors import InProcess, Retried
+from dbviz.executors import Finished, InProcess, Retried, Started, nodes, ray_cluster
 from dbviz.executors.events import WORKER_DIED
 from dbviz.executors.ray_cluster import RayCluster
 from dbviz.sweeps import run_sweep
@@ -52,21 +53,131 @@ def test_fractions_of_gpus_that_cannot_be_reserved_are_refused():
     assert RayCluster(gpus_per_run=0.25).gpus_per_run == 0.25
 
 
+def cluster_of(*nodes: dict[str, float]) -> Any:
+    """A stand-in for the module `ray`, connected to a cluster of such nodes and a dead one."""
+    alive = [{"Alive": True, "Resources": node} for node in nodes]
+    dead = {"Alive": False, "Resources": {"CPU": 100.0, "GPU": 100.0}}
+    return SimpleNamespace(nodes=lambda: [*alive, dead])
+
+
 @pytest.mark.parametrize(
-    ("resources", "gpus_per_run", "slots"),
+    ("nodes", "gpus_per_run", "threads", "slots"),
     [
-        ({"CPU": 8.0}, 0.0, 8),
-        ({"CPU": 8.0, "GPU": 1.0}, 0.25, 4),
-        ({"CPU": 2.0, "GPU": 1.0}, 0.25, 2),
-        ({"CPU": 8.0, "GPU": 4.0}, 2.0, 2),
-        ({}, 0.0, 1),
+        ([{"CPU": 8.0}], 0.0, 1, 8),
+        ([{"CPU": 8.0}], 0.0, 3, 2),
+        ([{"CPU": 3.0}, {"CPU": 3.0}], 0.0, 2, 2),  # a run does not spread over nodes
+        ([{"CPU": 8.0, "GPU": 1.0}], 0.25, 1, 4),
+        ([{"CPU": 2.0, "GPU": 1.0}], 0.25, 1, 2),
+        ([{"CPU": 8.0, "GPU": 4.0}], 2.0, 1, 2),
+        ([{"CPU": 8.0, "GPU": 1.0}, {"CPU": 64.0}], 1.0, 1, 1),
     ],
 )
-def test_as_many_runs_as_fit_into_the_clusters_cpus_and_gpus(resources, gpus_per_run, slots):
-    cluster = RayCluster(gpus_per_run=gpus_per_run)
-    assert cluster._slots(SimpleNamespace(cluster_resources=lambda: resources)) == slots
+def test_as_many_runs_as_fit_into_the_nodes(nodes, gpus_per_run, threads, slots):
+    assert RayCluster(gpus_per_run=gpus_per_run, threads=threads)._slots(cluster_of(*nodes)) == slots
 
 
 def test_gpus_that_the_cluster_does_not_have_are_refused():
     with pytest.raises(InputError, match="--gpus-per-run needs GPUs, but the cluster has none"):
-        RayCluster(gpus_per_run=0.5)._slots(SimpleNamespace(cluster_resources=lambda: {"CPU": 8.0}))
+        RayCluster(gpus_per_run=0.5)._slots(cluster_of({"CPU": 8.0}))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "message"),
+    [
+        (RayCluster(threads=4), "no node of the cluster has the 4 CPUs of a run: lower --threads"),
+        (RayCluster(threads=1, gpus_per_run=2.0), "has the 1 CPUs and 2 GPUs of a run"),
+    ],
+)
+def test_runs_that_fit_into_no_node_are_refused_instead_of_waiting(cluster, message):
+    with pytest.raises(InputError, match=message):
+        cluster._slots(cluster_of({"CPU": 2.0, "GPU": 1.0}, {"CPU": 3.0, "GPU": 1.0}))
+
+
+def test_zero_threads_are_refused():
+    with pytest.raises(InputError, match="0 threads"):
+        RayCluster(threads=0)
+
+
+class FakeRay:
+    """A stand-in for the module `ray` that does tasks at once and keeps the options they are started with."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = {}
+        lost = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ObjectLostError", "RayTaskError")
+        self.exceptions = SimpleNamespace(**{name: type(name, (Exception,), {"cause": "why"}) for name in lost})
+        self.results: list[Any] = []
+
+    def init(self, **_: Any) -> None: ...
+    def shutdown(self) -> None: ...
+
+    def put(self, task: Any) -> Any:
+        return task
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}]
+
+    def remote(self, **options: Any) -> Any:
+        self.options = options
+
+        def start(*arguments: Any) -> object:
+            key = object()
+            self.results.append((key, self.function(*arguments)))
+            return key
+
+        def decorate(function: Any) -> Any:
+            self.function = function
+            return SimpleNamespace(remote=start)
+
+        return decorate
+
+    def wait(self, running: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
+        return running[:1], running[1:]
+
+    def get(self, done: Any) -> Any:
+        result = next(result for key, result in self.results if key is done)
+        if isinstance(result, Exception) and not isinstance(result, InputError):
+            raise result
+        return result
+
+
+@pytest.fixture
+def fake_ray(monkeypatch) -> FakeRay:
+    ray = FakeRay()
+    monkeypatch.setattr(ray_cluster, "_connected", lambda _: ray)
+    return ray
+
+
+def test_a_run_reserves_its_threads_and_gpus_and_a_worker_that_used_a_gpu_ends(make, fake_ray):
+    (spec,) = make(seeds=(0,))
+    assert [type(e) for e in RayCluster(gpus_per_run=0.25, threads=2).run([spec], str)] == [Started, Finished]
+    assert fake_ray.options == {"num_cpus": 2, "num_gpus": 0.25, "max_retries": 0, "max_calls": 1}
+    list(RayCluster(threads=1).run([spec], str))
+    assert fake_ray.options == {"num_cpus": 1, "num_gpus": 0.0, "max_retries": 0}
+
+
+def test_a_cluster_that_does_not_share_the_directory_is_refused(make, fake_ray, tmp_path, monkeypatch):
+    monkeypatch.setattr(nodes, "_appears", lambda *_: False)
+    with pytest.raises(InputError, match=f"does not share {tmp_path} with the command: give a --home"):
+        list(RayCluster(threads=1, shared=tmp_path).run(make(seeds=(0,)), str))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cluster_of_two_versions_is_refused(make, fake_ray, monkeypatch):
+    monkeypatch.setattr(nodes, "source_version", iter(["new", "old", "old"]).__next__)
+    with pytest.raises(InputError, match="has dbviz old, and the command new: install the same version"):
+        list(RayCluster(threads=1).run(make(seeds=(0,)), str))
+
+
+def test_a_node_that_cannot_load_dbviz_is_refused(make, fake_ray, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "_attempt_on_node", lambda *_: fake_ray.exceptions.RayTaskError())
+    with pytest.raises(InputError, match=r"cannot run this dbviz \(why\): install the same version on every node"):
+        list(RayCluster(threads=1).run(make(seeds=(0,)), str))
+
+
+@pytest.mark.parametrize("error", ["WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ObjectLostError"])
+def test_what_is_lost_with_a_node_is_done_again(error, make, fake_ray, monkeypatch):
+    attempts = iter([getattr(fake_ray.exceptions, error)()])
+    attempt = ray_cluster._attempt_on_node
+    monkeypatch.setattr(ray_cluster, "_attempt_on_node", lambda *a: next(attempts, None) or attempt(*a))
+    events = list(RayCluster(threads=1).run(make(seeds=(0,)), str))
+    assert [type(event) for event in events] == [Started, Retried, Started, Finished]
