@@ -5,12 +5,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from helpers import sealed_files
 
 from dbviz.core.errors import InputError
-from dbviz.executors import Finished, InProcess, Retried, Started, nodes, ray_cluster
+from dbviz.executors import Finished, InProcess, Retried, Started, nodes, ray_cluster, run_tasks
 from dbviz.executors.events import WORKER_DIED
 from dbviz.executors.ray_cluster import RayCluster
+from dbviz.label_maps import content_digest
+from dbviz.label_maps.gathering import Sampling, parts_of, sample_in_parts
+from dbviz.planes import draw_planes
+from dbviz.runs import store
+from dbviz.runs.specs import make_specs
+from dbviz.runs.task import Training
 from dbviz.sweeps import run_sweep
 
 
@@ -32,6 +39,44 @@ def test_files_are_bitwise_identical_to_those_of_this_process_also_when_a_worker
     assert [event.reason for event in events if isinstance(event, Retried)] == [WORKER_DIED]
     assert run_sweep(good, in_process, InProcess(), progress=False) == []
     assert sealed_files(study.home) == sealed_files(in_process.home)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_two_nodes_of_which_one_is_killed_make_the_weights_and_label_maps_of_one_process(small_images, tmp_path):
+    """Three networks under three seeds on twenty planes."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    tiny: dict[str, Any] = {"images": small_images, "preset": "quick", "device": torch.device("cpu")}
+    tiny |= {"width": 16, "train_size": 64, "epochs": 2}
+    specs = make_specs(["mlp", "fcnet", "resnet18"], range(3), **tiny)
+    planes = draw_planes(small_images.test, 20)
+    parts = parts_of([spec.name for spec in specs], 20, 10, torch.device("cpu"))
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second, events = cluster.add_node(num_cpus=1), []
+
+    def kill_after_two_runs(event):
+        events.append(event)
+        if sum(isinstance(event, Finished) for event in events) == 2 and second in cluster.worker_nodes:
+            cluster.remove_node(second, allow_graceful=False)
+
+    def made_by(executor, name):
+        home = tmp_path / name
+        task = Training(dataset=small_images.name, images=small_images, home=home, device="cpu")
+        assert run_tasks(dict.fromkeys(specs, 1.0), task, executor, progress=False, on_event=kill_after_two_runs) == []
+        runs = {spec.name: run for spec in specs if (run := store.find(spec, home))}
+        sampling = Sampling(runs=runs, planes=planes, resolution=10, padding=0.1, confidence=True, device="cpu")
+        maps = sample_in_parts(sampling, parts, executor, tmp_path / f"{name}.parts")
+        return [run.fingerprint for run in runs.values()], content_digest(maps)
+
+    try:
+        by_cluster = made_by(RayCluster(address=cluster.address, threads=1, shared=tmp_path), "cluster")
+    finally:
+        cluster.shutdown()
+    assert second not in cluster.worker_nodes
+    assert len([event for event in events if isinstance(event, Finished)]) == 9
+    assert by_cluster == made_by(InProcess(threads=1), "here")
 
 
 def test_an_unreachable_address_is_reported_at_once(make, study):
