@@ -169,7 +169,10 @@ def test_networks_that_cannot_be_trained_are_bad_input(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines()[-1] == "dbviz.plot: error: it is random in evaluation mode"
 
 
-def test_a_run_has_the_threads_that_it_is_given_and_keeps_them(monkeypatch, capsys):
+def test_a_run_has_the_threads_that_it_is_given_and_differences_are_pointed_out(monkeypatch, capsys):
+    number = [1]  # torch is only told: on a busy machine threads would wait for each other
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: number.append(threads))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: number[-1])
     train = ["--epochs", "2", "--seeds", "0", "--threads"]
     assert train_main([*TINY, *train, "2"]) == 0
     assert environment_of("home", 0)["threads"] == 2
