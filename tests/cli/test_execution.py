@@ -100,7 +100,7 @@ def test_one_gpu_that_was_chosen_is_the_only_one(machine, make):
 
 def test_gpus_for_runs_on_a_cpu_are_refused():
     options = ExecutorOptions(executor="ray", gpus_per_run=0.5)
-    with pytest.raises(InputError, match="--gpus-per-run is 0.5, but runs are trained on the CPU"):
+    with pytest.raises(InputError, match=r"--gpus-per-run is 0\.5, but runs are trained on the CPU"):
         choose_executor(options, CPU)
 
 

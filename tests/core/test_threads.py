@@ -19,8 +19,9 @@ def test_a_run_has_a_quarter_of_the_cores(cores, expected, monkeypatch):
 
 def test_threads_are_set_and_restored_also_after_an_error():
     before = torch.get_num_threads()
-    with pytest.raises(KeyError), using_threads(before + 2):
+    with using_threads(before + 2):
         assert torch.get_num_threads() == before + 2
+    with pytest.raises(KeyError), using_threads(before + 2):
         raise KeyError
     assert torch.get_num_threads() == before
     with using_threads(None):

@@ -88,7 +88,7 @@ class CudaErrorOnce:
 
     marker: Path
 
-    def __call__(self, number: Number) -> int:
+    def __call__(self, _: Number) -> int:
         if not self.marker.exists():
             self.marker.write_text(str(os.getpid()))
         if self.marker.read_text() == str(os.getpid()):

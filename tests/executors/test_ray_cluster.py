@@ -175,7 +175,7 @@ class FakeRay:
 
         return decorate
 
-    def wait(self, running: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
+    def wait(self, running: list[Any], **_: Any) -> tuple[list[Any], list[Any]]:
         return running[:1], running[1:]
 
     def get(self, done: Any) -> Any:
@@ -200,14 +200,16 @@ def test_a_run_reserves_its_threads_and_gpus_and_a_worker_that_used_a_gpu_ends(m
     assert fake_ray.options == {"num_cpus": 1, "num_gpus": 0.0, "max_retries": 0}
 
 
-def test_a_cluster_that_does_not_share_the_directory_is_refused(make, fake_ray, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("fake_ray")
+def test_a_cluster_that_does_not_share_the_directory_is_refused(make, tmp_path, monkeypatch):
     monkeypatch.setattr(nodes, "_appears", lambda *_: False)
     with pytest.raises(InputError, match=f"does not share {tmp_path} with the command: give a --home"):
         list(RayCluster(threads=1, shared=tmp_path).run(make(seeds=(0,)), str))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cluster_of_two_versions_is_refused(make, fake_ray, monkeypatch):
+@pytest.mark.usefixtures("fake_ray")
+def test_a_cluster_of_two_versions_is_refused(make, monkeypatch):
     monkeypatch.setattr(nodes, "source_version", iter(["new", "old", "old"]).__next__)
     with pytest.raises(InputError, match="has dbviz old, and the command new: install the same version"):
         list(RayCluster(threads=1).run(make(seeds=(0,)), str))

@@ -57,9 +57,10 @@ def interrupt_after_an_epoch(monkeypatch) -> None:
     monkeypatch.setattr(store, "save_checkpoint", saving)
 
 
+@pytest.mark.usefixtures("told")
 @pytest.mark.parametrize(("given", "expected"), [(None, 2), (3, 3)])
 def test_a_run_resumes_with_the_threads_it_was_started_with_unless_others_are_given(
-    given, expected, specs, small_images, tmp_path, monkeypatch, told
+    given, expected, specs, small_images, tmp_path, monkeypatch
 ):
     place = {"device": CPU, "home": tmp_path, "progress": False}
     interrupt_after_an_epoch(monkeypatch)
@@ -76,7 +77,8 @@ def test_a_run_resumes_with_the_threads_it_was_started_with_unless_others_are_gi
         assert runs[0].fingerprint == whole.fingerprint
 
 
-def test_a_finished_run_is_trained_again_for_other_epochs_with_its_threads(specs, small_images, tmp_path, told):
+@pytest.mark.usefixtures("told")
+def test_a_finished_run_is_trained_again_for_other_epochs_with_its_threads(specs, small_images, tmp_path):
     place = {"device": CPU, "home": tmp_path, "progress": False}
     with using_threads(2):
         (run,) = fit_specs(specs[:1], small_images, **place)
@@ -101,7 +103,8 @@ def test_a_run_of_unknown_threads_has_the_current_number(text, specs, tmp_path):
     assert store.started_with_threads(specs[0], tmp_path) is None
 
 
-def test_fit_trains_with_a_quarter_of_the_cores_and_restores_torchs_threads(small_images, tmp_path, monkeypatch, told):
+@pytest.mark.usefixtures("told")
+def test_fit_trains_with_a_quarter_of_the_cores_and_restores_torchs_threads(small_images, tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "default_threads", lambda: 3)
     before = torch.get_num_threads()
     tiny = {"width": 4, "train_size": 32, "epochs": 1, "preset": "quick", "device": "cpu", "progress": False}
