@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,14 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def sampling(small_images, tmp_path_factory):
     """Two small networks on five planes."""
-    tiny = {"width": 4, "train_size": 32, "epochs": 1, "preset": "quick", "device": "cpu", "progress": False}
+    tiny: dict[str, Any] = {
+        "width": 4,
+        "train_size": 32,
+        "epochs": 1,
+        "preset": "quick",
+        "device": "cpu",
+        "progress": False,
+    }
     runs = fit("resnet18", seeds=(0, 1), dataset=small_images, home=tmp_path_factory.mktemp("home"), **tiny)
     planes = draw_planes(small_images.test, 5)
     models = {run.spec.name: run for run in runs}

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def specs(small_images):
-    tiny = {"width": 4, "train_size": 64, "epochs": 2, "batch_size": 32}
+    tiny: dict[str, Any] = {"width": 4, "train_size": 64, "epochs": 2, "batch_size": 32}
     return make_specs(["resnet18k"], [0, 1], images=small_images, preset="quick", device=CPU, **tiny)
 
 
@@ -62,7 +63,7 @@ def interrupt_after_an_epoch(monkeypatch) -> None:
 def test_a_run_resumes_with_the_threads_it_was_started_with_unless_others_are_given(
     given, expected, specs, small_images, tmp_path, monkeypatch
 ):
-    place = {"device": CPU, "home": tmp_path, "progress": False}
+    place: dict[str, Any] = {"device": CPU, "home": tmp_path, "progress": False}
     interrupt_after_an_epoch(monkeypatch)
     with pytest.raises(KeyboardInterrupt), using_threads(2):
         fit_specs(specs[:1], small_images, **place)
@@ -79,7 +80,7 @@ def test_a_run_resumes_with_the_threads_it_was_started_with_unless_others_are_gi
 
 @pytest.mark.usefixtures("told")
 def test_a_finished_run_is_trained_again_for_other_epochs_with_its_threads(specs, small_images, tmp_path):
-    place = {"device": CPU, "home": tmp_path, "progress": False}
+    place: dict[str, Any] = {"device": CPU, "home": tmp_path, "progress": False}
     with using_threads(2):
         (run,) = fit_specs(specs[:1], small_images, **place)
     (again,) = fit_specs(specs[:1], small_images, keep=[1], **place)
@@ -107,7 +108,14 @@ def test_a_run_of_unknown_threads_has_the_current_number(text, specs, tmp_path):
 def test_fit_trains_with_a_quarter_of_the_cores_and_restores_torchs_threads(small_images, tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "default_threads", lambda: 3)
     before = torch.get_num_threads()
-    tiny = {"width": 4, "train_size": 32, "epochs": 1, "preset": "quick", "device": "cpu", "progress": False}
+    tiny: dict[str, Any] = {
+        "width": 4,
+        "train_size": 32,
+        "epochs": 1,
+        "preset": "quick",
+        "device": "cpu",
+        "progress": False,
+    }
     for threads, expected in ((None, 3), (2, 2)):
         home = tmp_path / str(threads)
         (run,) = fit("mlp", dataset=small_images, home=home, threads=threads, **tiny)
