@@ -151,6 +151,7 @@ class FakeRay:
         lost = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ObjectLostError", "RayTaskError")
         self.exceptions = SimpleNamespace(**{name: type(name, (Exception,), {"cause": "why"}) for name in lost})
         self.results: list[Any] = []
+        self.function: Any = None
 
     def init(self, **_: Any) -> None: ...
     def shutdown(self) -> None: ...
