@@ -202,6 +202,12 @@ def test_a_run_reserves_its_threads_and_gpus_and_a_worker_that_used_a_gpu_ends(m
 
 
 @pytest.mark.usefixtures("fake_ray")
+def test_a_task_has_the_threads_of_its_cluster(make):
+    events = list(RayCluster(threads=3).run(make(seeds=(0,)), lambda _: torch.get_num_threads()))
+    assert [event.result for event in events if isinstance(event, Finished)] == [3]
+
+
+@pytest.mark.usefixtures("fake_ray")
 def test_a_cluster_that_does_not_share_the_directory_is_refused(make, tmp_path, monkeypatch):
     monkeypatch.setattr(nodes, "_appears", lambda *_: False)
     with pytest.raises(InputError, match=f"does not share {tmp_path} with the command: give a --home"):
