@@ -9,7 +9,7 @@ import torch
 
 from dbviz.core.threads import using_threads
 from dbviz.executors import InProcess, Pool, run_tasks
-from dbviz.runs import fit, fitting, store
+from dbviz.runs import fit, fitting, store, training_run
 from dbviz.runs.fitting import fit_specs
 from dbviz.runs.specs import make_specs
 from dbviz.runs.task import Training
@@ -48,14 +48,14 @@ def test_weights_do_not_depend_on_the_executor(threads, specs, small_images, tmp
 
 
 def interrupt_after_an_epoch(monkeypatch) -> None:
-    save = store.save_checkpoint
+    train = training_run.train
 
-    def saving(*arguments):
-        save(*arguments)
-        monkeypatch.setattr(store, "save_checkpoint", save)
+    def interrupted(*arguments, **options):
+        yield next(train(*arguments, **options))
+        monkeypatch.setattr(training_run, "train", train)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "save_checkpoint", saving)
+    monkeypatch.setattr(training_run, "train", interrupted)
 
 
 @pytest.mark.usefixtures("told")
