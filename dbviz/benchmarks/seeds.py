@@ -49,9 +49,9 @@ def benchmark_seeds(
     few = Images(train=images.train.first(train_size), test=test)
     runs = [dataclasses.replace(spec, dataset=few.name, train_size=None) for spec in specs]
     executors: dict[str, Executor] = {
-        _IN_TURN: InProcess(),
-        _ONE_PROCESS: Pool(processes=1),
-        _PARALLEL: Pool(processes=processes or os.cpu_count() or 1),
+        _IN_TURN: InProcess(threads=torch.get_num_threads()),
+        _ONE_PROCESS: Pool(processes=1, threads=1),
+        _PARALLEL: Pool(processes=processes or os.cpu_count() or 1, threads=1),
     }
     with tempfile.TemporaryDirectory() as directory:
         homes = {method: Path(directory) / str(number) for number, method in enumerate(executors)}
@@ -80,7 +80,7 @@ def _seconds(specs: Sequence[RunSpec], images: Images, device: torch.device, hom
     cost = dict.fromkeys(specs, 1.0)
     seconds = seconds_of(lambda: failed.extend(run_tasks(cost, task, executor, progress=False)), device)
     if failed:
-        raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")
+        raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].item.name}: {failed[0].error}")
     return seconds
 
 

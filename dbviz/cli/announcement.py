@@ -6,30 +6,28 @@ import torch
 
 from dbviz.cli.job import Job
 from dbviz.core.terminal import counted, duration, say
-from dbviz.executors import Executor, InProcess
-from dbviz.runs.fitting import estimate_seconds, unfinished
+from dbviz.executors import Executor
 from dbviz.spec import RunSpec
 
 __all__ = ["announce", "total_seconds"]
 
 
-def announce(job: Job, specs: Sequence[RunSpec], executor: Executor | None = None) -> dict[RunSpec, float]:
-    """Prints what is going to be trained; returns the estimated seconds of each run that is not in the store.
+def announce(job: Job, specs: Sequence[RunSpec], seconds: Mapping[RunSpec, float], executor: Executor) -> None:
+    """Prints what is going to be trained, where, and for how long.
 
     Args:
-        executor: what trains them; by default they are trained in this process, one after another.
+        specs: of all runs.
+        seconds: estimated for each run that is not in the store.
+        executor: what trains them.
     """
-    missing = unfinished(specs, job.home)
     how = f"preset {job.preset}, {specs[0].recipe.precision}, on {_where(job.device, executor)}"
     what = f"{counted(len(specs), 'network')} ({', '.join(_descriptions(specs))}), {how}"
-    if not missing:
+    if not seconds:
         say(f"{job.images.name}: {what}: all trained already, in {job.home}.")
-        return {}
-    seconds = estimate_seconds(missing, job.images, job.device)
-    ready = f"{len(specs) - len(missing)} ready, " if len(missing) < len(specs) else ""
-    total = duration(total_seconds(seconds, executor or InProcess()))
-    say(f"{job.images.name}: {what}: {ready}{len(missing)} to train, about {total}.")
-    return seconds
+        return
+    ready = f"{len(specs) - len(seconds)} ready, " if len(seconds) < len(specs) else ""
+    total = duration(total_seconds(seconds, executor))
+    say(f"{job.images.name}: {what}: {ready}{len(seconds)} to train, about {total}.")
 
 
 def total_seconds(seconds: Mapping[RunSpec, float], executor: Executor) -> float:
@@ -38,12 +36,9 @@ def total_seconds(seconds: Mapping[RunSpec, float], executor: Executor) -> float
     return sum(seconds.values()) / processes + max(seconds.values()) * (1 - 1 / processes)
 
 
-def _where(device: torch.device, executor: Executor | None) -> str:
-    if executor is not None:
-        return f"{device.type.upper()}, {executor}"
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {counted(torch.get_num_threads(), 'thread')}"
+def _where(device: torch.device, executor: Executor) -> str:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    return f"{name}, {executor}"
 
 
 def _descriptions(specs: Sequence[RunSpec]) -> list[str]:

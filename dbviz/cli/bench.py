@@ -103,7 +103,7 @@ def _bench(options: BenchOptions) -> None:
 
 def _timed(options: BenchOptions, job: "Job") -> "Benchmark":
     from dbviz.benchmarks import benchmark_sampling, benchmark_scores, benchmark_seeds, benchmark_training
-    from dbviz.cli.execution import train_here
+    from dbviz.cli.execution import train_runs
     from dbviz.planes import draw_planes
 
     specs, images, amount = job.specs, job.images, options.amount
@@ -113,7 +113,7 @@ def _timed(options: BenchOptions, job: "Job") -> "Benchmark":
         return benchmark_training(specs[0], images, job.device, **sizes, compile=amount.compile)
     if options.what == "seeds":
         return benchmark_seeds(specs, images, job.device, train_size=amount.images)
-    runs = train_here(job)
+    runs = train_runs(job)
     planes = draw_planes(images.test, amount.triplets)
     if options.what == "scores":
         return benchmark_scores(runs, planes, job.device, compile=amount.compile)

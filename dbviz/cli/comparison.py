@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
-from dbviz.cli.execution import train_here
+from dbviz.cli.execution import job_executor, report_event, train_runs
 from dbviz.cli.image_scores import image_scores_of
 from dbviz.cli.job import Job, make_job
 from dbviz.cli.label_maps import load_or_sample
@@ -64,7 +65,7 @@ def compare(
     check_options(options)
     out = output_directory(options.output.out)
     job = make_job(options)
-    runs = train_here(job)
+    runs = train_runs(job)
     planes = draw_planes(job.images.test, options.planes.triplets, seed=options.planes.triplet_seed)
     grid = {"resolution": resolution, "padding": padding, "refine": refine}
     maps, path = sample_compared([name], runs, planes, job, out, **grid)
@@ -90,7 +91,8 @@ def sample_compared(
     parts = [*name_parts, job.images.name, job.preset, str(len(planes))]
     models = {run.spec.name: run for run in runs}
     grid = {"resolution": resolution, "padding": padding, "refine": refine}
-    return load_or_sample(models, planes, out, parts, **grid, device=str(job.device))
+    executor: dict[str, Any] = {"executor": job_executor(job), "on_event": report_event}
+    return load_or_sample(models, planes, out, parts, **grid, device=str(job.device), **executor)
 
 
 def print_summary(maps: xr.Dataset, summary: Summary) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from dbviz.cli.options import MachineOptions, NetworkOptions, Preset, StreamOptions
+from dbviz.cli.options import ExecutorOptions, MachineOptions, NetworkOptions, Preset, StreamOptions
 from dbviz.core.paths import output_directory
 from dbviz.data import Images, load_images
 from dbviz.runs import store
@@ -82,6 +82,7 @@ class Job:
     home: Path
     """Where runs are kept; it can be written to."""
     preset: str
+    execution: ExecutorOptions = ExecutorOptions()
 
     @property
     def archs(self) -> list[str]:
@@ -95,6 +96,7 @@ class Job:
             home=self.home.absolute(),
             data_dir=self.data_dir.absolute() if self.data_dir else None,
             device=str(self.device),
+            threads=self.execution.threads,
         )
 
 
@@ -118,7 +120,15 @@ def make_job(options: JobOptions) -> Job:
     specs = [
         spec for arch in archs for changes in variants for spec in make_specs([arch], seeds, **common, **changes | head)
     ]
-    return Job(specs=specs, images=images, data_dir=options.data.data_dir, device=device, home=home, preset=preset)
+    return Job(
+        specs=specs,
+        images=images,
+        data_dir=options.data.data_dir,
+        device=device,
+        home=home,
+        preset=preset,
+        execution=getattr(options, "execution", ExecutorOptions()),  # commands that time something have none
+    )
 
 
 def with_nudge(specs: list[RunSpec]) -> list[RunSpec]:

@@ -1,6 +1,6 @@
 """Label maps that an equal command has written before, or that are sampled now and written for the next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,23 @@ import xarray as xr
 
 from dbviz.core.paths import file_name
 from dbviz.core.terminal import say
+from dbviz.core.threads import using_threads
+from dbviz.executors import Event, Executor
 from dbviz.label_maps import sample, save
 from dbviz.label_maps.files import load_if_equal
+from dbviz.label_maps.gathering import Sampling, parts_of, sample_in_parts
 from dbviz.label_maps.provenance import provenance, short_identity
 from dbviz.label_maps.sampling import cost
 from dbviz.planes import PlaneSet
+from dbviz.runs import Run
+from dbviz.training import choose_device
 
 __all__ = ["load_or_sample"]
+
+_WORTH_PARTS = 100_000
+"""Points to evaluate from which the work is given to an executor, whose processes take seconds to start."""
+_REFINED_SHARE = 0.1
+"""Rough share of the points that refinement evaluates."""
 
 
 def load_or_sample(
@@ -28,6 +38,8 @@ def load_or_sample(
     confidence: bool = False,
     refine: bool = False,
     device: str = "auto",
+    executor: Executor | None = None,
+    on_event: Callable[[Event[Any]], None] = lambda _: None,
 ) -> tuple[xr.Dataset, Path]:
     """The label maps of `models` on `planes`, and their file in `out`.
 
@@ -35,9 +47,13 @@ def load_or_sample(
 
     Args:
         models: as for `dbviz.sample`, by name.
+        executor: what samples many points of several runs, in parts; few points, or other models, are sampled in this
+            process. By default everything is, with the current number of threads.
+        on_event: called with every event of the executor.
 
     Raises:
         InputError: as `dbviz.sample`.
+        RunsFailed: a part of the label maps failed for another reason.
     """
     source = provenance(models, planes, resolution, padding)
     path = out / f"{file_name([*name_parts, short_identity(source)])}.nc"
@@ -48,10 +64,33 @@ def load_or_sample(
     where = "one plane" if len(planes) == 1 else f"{len(planes)} planes"
     say(f"Sampling {len(models)} networks on {where} of {resolution} x {resolution} points.")
     grid = {"resolution": resolution, "padding": padding, "confidence": confidence, "refine": refine}
-    maps = sample(models, planes, **grid, device=device, progress=True)
+    if executor is None:
+        maps = sample(models, planes, **grid, device=device, progress=True)
+    else:
+        maps = _sampled_by(executor, models, planes, path.with_suffix(".parts"), grid | {"device": device}, on_event)
     say(f"Sampled: {cost(maps)}.")
     save(maps, path)
     return maps, path
+
+
+def _sampled_by(
+    executor: Executor,
+    models: Mapping[str, Any],
+    planes: PlaneSet,
+    directory: Path,
+    grid: dict[str, Any],
+    on_event: Callable[[Event[Any]], None],
+) -> xr.Dataset:
+    """The label maps, sampled in parts by the executor, or where that is not worth it in this process."""
+    resolution = grid["resolution"]
+    parts = parts_of(list(models), len(planes), resolution, choose_device(grid["device"]))
+    points = len(models) * len(planes) * resolution**2 * (_REFINED_SHARE if grid["refine"] else 1)
+    runs = all(isinstance(model, Run) for model in models.values())
+    if runs and len(parts) > 1 and points >= _WORTH_PARTS:
+        sampling = Sampling(runs=models, planes=planes, **grid)
+        return sample_in_parts(sampling, parts, executor, directory, progress=True, on_event=on_event)
+    with using_threads(executor.threads):
+        return sample(models, planes, **grid, progress=True)
 
 
 def _is_dense(maps: xr.Dataset) -> bool:

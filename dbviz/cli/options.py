@@ -189,21 +189,28 @@ class MachineOptions:
 class ExecutorOptions:
     """Where many runs are done."""
 
-    executor: Literal["auto", "here", "processes", "ray"] = "auto"
-    """In this process, in several of this machine, or by Ray. Default: several on a CPU, here on a GPU."""
     workers: int | None = None
-    """Processes of this machine. Default: as many as there are cores."""
+    """Processes of this machine, side by side. Default: on a CPU as many as its cores have room for, on GPUs one for
+    each, or several if the networks are small."""
+    threads: int | None = None
+    """Of each run; on a CPU they decide its bits. Default: those it was started with, else a quarter of the cores."""
+    executor: Literal["auto", "here", "processes", "ray"] = "auto"
+    """In this process, in several of this machine, or by Ray. Default: several where that saves time."""
     address: str | None = None
     """Of a running Ray cluster (auto, HOST:PORT); without it Ray starts one on this machine."""
-    gpus_per_run: float = 0.0
-    """The part of a GPU that Ray books for a run, such as 0.25."""
+    gpus_per_run: float | None = None
+    """The share of a GPU that Ray reserves for a run, such as 0.25. Default: 1 on a GPU, less for small networks."""
     retries: int = 2
     """How often a run is retried whose process was killed, or that failed in a way that may pass."""
 
     def check(self) -> None:
         """Raises InputError for what cannot work."""
-        if self.executor != "ray" and (self.address or self.gpus_per_run):
+        if self.executor != "ray" and (self.address or self.gpus_per_run is not None):
             raise InputError("--address and --gpus-per-run go with --executor ray")
+        if self.executor in ("here", "ray") and self.workers is not None:
+            raise InputError(f"--workers does not go with --executor {self.executor}: leave one of them out")
+        check_at_least_one("--workers", self.workers)
+        check_at_least_one("--threads", self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +257,7 @@ class ComparisonOptions:
     streams: StreamOptions = StreamOptions()
     planes: TripletOptions = TripletOptions()
     machine: MachineOptions = MachineOptions()
+    execution: ExecutorOptions = ExecutorOptions()
     output: OutputOptions = OutputOptions(out=Path("results/comparison"))
 
 

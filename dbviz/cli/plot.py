@@ -10,6 +10,7 @@ import tyro
 from dbviz.cli.console import report_environment_differences, run_command
 from dbviz.cli.options import (
     DataOptions,
+    ExecutorOptions,
     MachineOptions,
     NetworkOptions,
     OutputOptions,
@@ -92,6 +93,7 @@ class PlotOptions:
     streams: StreamOptions = StreamOptions()
     given: GivenNetworks = GivenNetworks()
     machine: MachineOptions = MachineOptions()
+    execution: ExecutorOptions = ExecutorOptions()
 
     def check(self) -> None:
         """Raises InputError for what cannot work."""
@@ -107,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _plot(options: PlotOptions) -> None:
     out = output_directory(options.output.out)
 
-    from dbviz.cli.execution import train_here
+    from dbviz.cli.execution import finished_runs, job_executor, raise_failures, report_event, train_job
     from dbviz.cli.job import make_job
     from dbviz.cli.label_maps import load_or_sample
     from dbviz.core.results import write_result
@@ -117,17 +119,22 @@ def _plot(options: PlotOptions) -> None:
     job = make_job(options)
     images = job.images.split(options.plane.split)
     planes = _planes(options, images)
+    failed = []
     if options.given.weights:
         models = _load_weights(options, job)
         names = list(models)
     else:
-        models = {run.spec.name: run for run in train_here(job)}
+        failed = train_job(job)
+        models = {spec.name: run for spec, run in finished_runs(job).items()}
         names = job.archs
+    if not models:
+        raise_failures(failed, len(job.specs))
     resolution = _RESOLUTION[job.preset] if options.plane.resolution is None else options.plane.resolution
     parts = [job.images.name, "+".join(names), job.preset, options.plane.split, *map(str, planes.triplets[0])]
     shade = options.style.shade
     grid = {"resolution": resolution, "padding": options.plane.padding, "confidence": shade, "refine": not shade}
-    maps, path = load_or_sample(models, planes, out, parts, **grid, device=options.machine.device)
+    executor: dict[str, Any] = {"executor": job_executor(job), "on_event": report_event}
+    maps, path = load_or_sample(models, planes, out, parts, **grid, **executor, device=str(job.device))
     if options.given.weights and bool(maps.test_accuracy.isnull().any()):
         accuracies = [_test_accuracy(model, job.images.test) for model in models.values()]
         maps = maps.assign_coords(test_accuracy=("model", accuracies))
@@ -135,6 +142,7 @@ def _plot(options: PlotOptions) -> None:
     figure, agreement = _draw(maps, images, options, path.with_suffix(f".{options.output.format}"))
     numbers = {**label_map_fields(maps, path), **_report(maps, agreement)}
     say_written([figure, path, write_result(path.with_suffix(".json"), numbers, device=job.device)])
+    raise_failures(failed, len(job.specs))
 
 
 def _planes(options: PlotOptions, images: "ImageSet") -> "PlaneSet":

@@ -21,7 +21,7 @@ from dbviz.cli.options import (
     StreamOptions,
 )
 from dbviz.core.environment import Differences, differences
-from dbviz.core.errors import InputError, RunsFailed
+from dbviz.core.errors import InputError
 from dbviz.core.paths import file_name, output_directory
 from dbviz.core.terminal import print_table, say, say_written
 
@@ -89,11 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _scan(options: ScanOptions) -> None:
     out = output_directory(options.output.out)
 
-    from dbviz.cli.execution import choose_executor, finished_runs, train_with
+    from dbviz.cli.execution import finished_runs, raise_failures, train_job
     from dbviz.cli.job import make_job
 
     job = make_job(options)
-    failed = train_with(job, choose_executor(options.execution, job.device))
+    failed = train_job(job)
     groups = _groups(job, finished_runs(job))
     scans = {name: _scanned(runs, job, options.splits) for name, runs in groups.items()}
     environments = {run.directory.name: run.environment for run in chain(*groups.values())}
@@ -102,9 +102,7 @@ def _scan(options: ScanOptions) -> None:
         _print(scans, groups, job, head_alone=options.recipe.pretrained is not None)
         report_environment_differences(differing)
     _write(out / _name(job), groups, scans, failed, options, differing)
-    if failed:
-        first = f"first {failed[0].spec.name}: {failed[0].error}"
-        raise RunsFailed(f"{len(failed)} of {len(job.specs)} runs failed, {first}")
+    raise_failures(failed, len(job.specs))
 
 
 def _groups(job: "Job", runs: Mapping["RunSpec", "Run"]) -> dict[str, list["Run"]]:
@@ -186,7 +184,7 @@ def _write(
         "groups": [{"name": name, **_run_fields(groups[name]), **scan_fields(scan)} for name, scan in scans.items()],
         "splits": options.splits,
         "environment_differences": differing,
-        "failed": [{"spec": f.spec.to_dict(), "error": f.error, "traceback": f.traceback} for f in failed],
+        "failed": [{"spec": f.item.to_dict(), "error": f.error, "traceback": f.traceback} for f in failed],
     }
     written = [write_result(Path(f"{stem}.json"), numbers)]
     if scans:

@@ -1,7 +1,8 @@
 """The command `score`: how reproducible and how fragmented networks are, with intervals."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import tyro
 from dbviz.cli.console import report_environment_differences, run_command
 from dbviz.cli.options import (
     DataOptions,
+    ExecutorOptions,
     GridOptions,
     MachineOptions,
     NetworkOptions,
@@ -20,6 +22,7 @@ from dbviz.cli.options import (
 from dbviz.core.errors import InputError
 from dbviz.core.paths import output_directory
 from dbviz.core.terminal import counted, print_table, say, say_written
+from dbviz.core.threads import using_threads
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -99,6 +102,7 @@ class ScoreOptions:
     recipe: RecipeOptions = RecipeOptions()
     streams: StreamOptions = StreamOptions()
     machine: MachineOptions = MachineOptions()
+    execution: ExecutorOptions = ExecutorOptions()
 
     def check(self) -> None:
         """Raises InputError for what cannot work."""
@@ -125,7 +129,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _score(options: ScoreOptions) -> None:
     out = output_directory(options.output.out)
-    maps, path, extra = _read(options, out) if options.files else _sampled(options)
+    scored = _read(options, out) if options.files else _sampled(options)
+    maps, path, extra = scored.maps, scored.path, scored.scores
 
     import matplotlib as mpl
 
@@ -142,13 +147,23 @@ def _score(options: ScoreOptions) -> None:
     say_written([*([file] if file else []), *write_summary(path.with_suffix(""), maps, summary, **style)])
     if scoring.half_width is not None:
         _print_plans(summary, scoring.half_width)
+    scored.raise_failures()
 
 
-Scored = tuple["xr.Dataset", Path, dict[str, Any]]
-"""Label maps, the file that results are called after, and scores that label maps alone do not give."""
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """What is scored."""
+
+    maps: "xr.Dataset"
+    path: Path
+    """The file that results are called after."""
+    scores: dict[str, Any] = field(default_factory=dict)
+    """Scores that label maps alone do not give."""
+    raise_failures: Callable[[], None] = lambda: None
+    """Ends the command if runs failed."""
 
 
-def _read(options: ScoreOptions, out: Path) -> Scored:
+def _read(options: ScoreOptions, out: Path) -> _Scored:
     from dbviz.label_maps import combine, load
 
     maps = combine([load(path) for path in options.files])
@@ -156,12 +171,12 @@ def _read(options: ScoreOptions, out: Path) -> Scored:
     say(f"Scoring {maps.sizes['model']} models on {maps.sizes['plane']} planes from {files}.")
     name = "+".join(path.stem for path in options.files)[:100]
     # another name than the scores of the networks themselves, of which there are more
-    return maps, out / f"{name}-from_files.nc", {}
+    return _Scored(maps=maps, path=out / f"{name}-from_files.nc")
 
 
-def _sampled(options: ScoreOptions) -> Scored:
+def _sampled(options: ScoreOptions) -> _Scored:
     """The label maps of the networks, trained and sampled where they are missing."""
-    from dbviz.cli.execution import train_here
+    from dbviz.cli.execution import finished_runs, job_executor, raise_failures, train_job
     from dbviz.cli.image_scores import image_scores_of
     from dbviz.cli.job import make_job, with_nudge
 
@@ -169,27 +184,35 @@ def _sampled(options: ScoreOptions) -> Scored:
     count = _TRIPLETS[job.preset] if options.planes.triplets is None else options.planes.triplets
     if len(job.specs) < 2:
         raise InputError(_TOO_FEW)
-    trained = train_here(job, also=with_nudge(job.specs) if scoring.floor else [])
-    runs = trained[: len(job.specs)]
+    also = with_nudge(job.specs) if scoring.floor else []
+    failed = train_job(job, also=also)
+    trained = finished_runs(job, also=also)
+    runs = [trained[spec] for spec in job.specs if spec in trained]
+    if len(runs) < 2:
+        raise_failures(failed, len(job.specs) + len(also))
     planes = _planes(options.planes, job.images, count, runs)
-    maps, path = _maps(trained, planes, options, job, options.grid.resolution)
+    maps, path = _maps(list(trained.values()), planes, options, job, options.grid.resolution)
     extra = image_scores_of(runs, job.images)
     if scoring.convergence:
         extra |= _convergence(_maps(runs, planes, options, job, 2 * options.grid.resolution - 1)[0], options)
     if scoring.margins:
-        extra |= _margins(runs, job.images, options)
-    return maps, path, extra
+        with using_threads(job_executor(job).threads):
+            extra |= _margins(runs, job.images, options)
+    end = partial(raise_failures, failed, len(job.specs) + len(also))
+    return _Scored(maps=maps, path=path, scores=extra, raise_failures=end)
 
 
 def _maps(
     runs: Sequence["Run"], planes: "PlaneSet", options: ScoreOptions, job: "Job", resolution: int
 ) -> tuple["xr.Dataset", Path]:
+    from dbviz.cli.execution import job_executor, report_event
     from dbviz.cli.label_maps import load_or_sample
 
     models = {run.spec.name: run for run in runs}
     parts = [job.images.name, "+".join(job.archs), job.preset, options.planes.planes, str(len(planes))]
     grid = {"resolution": resolution, "padding": options.grid.padding}
-    return load_or_sample(models, planes, options.output.out, parts, **grid, device=options.machine.device)
+    executor: dict[str, Any] = {"executor": job_executor(job), "on_event": report_event}
+    return load_or_sample(models, planes, options.output.out, parts, **grid, **executor, device=str(job.device))
 
 
 def _planes(options: PlaneOptions, images: "Images", count: int, runs: Sequence["Run"]) -> "PlaneSet":

@@ -21,7 +21,7 @@ from dbviz.cli.options import (
     check_dataset,
     check_once,
 )
-from dbviz.core.errors import InputError, RunsFailed
+from dbviz.core.errors import InputError
 from dbviz.core.paths import file_name, output_directory
 from dbviz.core.terminal import duration, print_table, say, say_written
 from dbviz.spec import Seeds, parse_counts, parse_seeds
@@ -153,14 +153,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _sweep(options: SweepOptions) -> None:
     out = output_directory(options.output.out)
 
-    from dbviz.cli.execution import choose_executor, report_event
+    from dbviz.cli.execution import choose_executor, raise_failures, report_event
     from dbviz.cli.job import make_job
     from dbviz.reports.sweep import sweep_fields
     from dbviz.sweeps import make_curves, run_sweep
 
     job = make_job(options)
     specs, study = _specs(options, job), _study(options, job)
-    executor = choose_executor(options.execution, job.device)
+    executor = choose_executor(options.execution, job.device, specs, job.home)
     _announce(specs, study, executor, job)
     failed = run_sweep(specs, study, executor, on_event=report_event)
     axes, finished = options.axes, len(failed) < len(specs)
@@ -170,8 +170,7 @@ def _sweep(options: SweepOptions) -> None:
     report_environment_differences(numbers["environment_differences"])
     title = f"{', '.join(_archs(specs))} on {job.images.name}, preset {job.preset}"
     _write(out / _name(specs, study, job), curves, numbers, title, options.output.format)
-    if failed:
-        raise RunsFailed(f"{len(failed)} of {len(specs)} runs failed, first {failed[0].spec.name}: {failed[0].error}")
+    raise_failures(failed, len(specs))
 
 
 def _specs(options: SweepOptions, job: "Job") -> list["RunSpec"]:
@@ -209,6 +208,7 @@ def _study(options: SweepOptions, job: "Job") -> "Study":
         padding=options.grid.padding,
         margin_images=_MARGIN_IMAGES[job.preset] if measuring.margin_images is None else measuring.margin_images,
         epochs=options.axes.at_epochs,
+        threads=options.execution.threads,
     )
 
 

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbviz.cli.console import run_command
-from dbviz.cli.options import DataOptions, MachineOptions, NetworkOptions, RecipeOptions, StreamOptions
+from dbviz.cli.options import (
+    DataOptions,
+    ExecutorOptions,
+    MachineOptions,
+    NetworkOptions,
+    RecipeOptions,
+    StreamOptions,
+)
 from dbviz.core.terminal import duration, print_table, say
 
 __all__ = ["TrainOptions", "main"]
@@ -22,6 +29,7 @@ class TrainOptions:
     recipe: RecipeOptions = RecipeOptions()
     streams: StreamOptions = StreamOptions()
     machine: MachineOptions = MachineOptions()
+    execution: ExecutorOptions = ExecutorOptions()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,16 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(options: TrainOptions) -> None:
-    from dbviz.cli.execution import train_here
+    from dbviz.cli.execution import finished_runs, raise_failures, train_job
     from dbviz.cli.job import make_job
     from dbviz.cli.tables import width_of
     from dbviz.spec import network_names
 
     job = make_job(options)
-    runs = train_here(job)
+    failed = train_job(job)
+    trained = finished_runs(job)
+    names = dict(zip(job.specs, network_names(job.specs), strict=True))
     rows = [
         [
-            name,
+            names[spec],
             width_of(run.spec),
             str(run.spec.seeds),
             f"{run.test_accuracy:.2%}",
@@ -47,8 +57,10 @@ def _train(options: TrainOptions) -> None:
             duration(run.seconds),
             f"{len(run.epochs) * len(job.images.train.first(run.spec.train_size)) / run.seconds:,.0f}",
         ]
-        for name, run in zip(network_names(job.specs), runs, strict=True)
+        for spec, run in trained.items()
     ]
     columns = ["network", "width", "seed", "test accuracy", "training accuracy", "time", "images/s"]
-    print_table(f"{job.images.name}, preset {job.preset}", columns, rows)
-    say("\n".join(["Runs:", *(f"  {run.directory}" for run in runs)]))
+    if trained:
+        print_table(f"{job.images.name}, preset {job.preset}", columns, rows)
+        say("\n".join(["Runs:", *(f"  {run.directory}" for run in trained.values())]))
+    raise_failures(failed, len(job.specs))

@@ -1,10 +1,11 @@
-"""Executors: many independent runs in this process, in several processes of this machine, or on a Ray cluster.
+"""Executors: many independent tasks in this process, in several processes of this machine, or on a Ray cluster.
 
-What is done with a run is a function of its spec (`Task`); its results are in the store, where the next start finds
-them. `dbviz.executors.ray_cluster` is not imported here: Ray is an extra.
+What is done is a function (`Task`) of an item: of the spec of a run, whose results are in the store, where the next
+start finds them; or of a group of planes, whose label maps it returns. `dbviz.executors.ray_cluster` is not imported
+here: Ray is an extra.
 """
 
-from dbviz.executors.events import Event, Executor, Failed, Finished, Retried, Started, Task
+from dbviz.executors.events import Event, Executor, Failed, Finished, Item, Retried, Started, Task
 from dbviz.executors.in_process import InProcess
 from dbviz.executors.pool import Pool
 from dbviz.executors.run_tasks import run_tasks
@@ -15,6 +16,7 @@ __all__ = [
     "Failed",
     "Finished",
     "InProcess",
+    "Item",
     "Pool",
     "Retried",
     "Started",

@@ -1,13 +1,13 @@
-"""The interface of an executor: the task that it runs for every spec, and the events that it reports meanwhile."""
+"""The interface of an executor: the task that it runs for every item, and the events that it reports meanwhile."""
 
 import errno
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from dbviz.core.errors import TrainingDiverged
-from dbviz.spec import RunSpec
+from dbviz.core.deprecation import warn_renamed
+from dbviz.core.errors import InputError, TrainingDiverged
 
 __all__ = [
     "WORKER_DIED",
@@ -15,6 +15,7 @@ __all__ = [
     "Executor",
     "Failed",
     "Finished",
+    "Item",
     "Retried",
     "Started",
     "Task",
@@ -22,69 +23,98 @@ __all__ = [
     "resolve_attempt",
 ]
 
-Task = Callable[[RunSpec], object]
-"""What is done with each run. It is pickled for other processes: a function of a module, a `partial` of one, or an
-instance of a module's class, but no lambda."""
+
+@runtime_checkable
+class Item(Hashable, Protocol):
+    """What a task is done for: the spec of a run, or anything else that is hashable, can be pickled and has a name.
+
+    Example:
+        >>> from dbviz.spec import Recipe, RunSpec
+        >>> isinstance(RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1)), Item)
+        True
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in messages."""
+        ...
+
+
+T = TypeVar("T", bound=Item)
+
+Task = Callable[[T], object]
+"""What is done with each item; what it returns is pickled too. It is pickled for other processes: a function of a
+module, a `partial` of one, or an instance of a module's class, but no lambda."""
 
 WORKER_DIED = "its worker process was killed or crashed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Started:
-    """A worker has started on a run.
+class _OfItem(Generic[T]):
+    """What the events have in common."""
+
+    item: T
+
+    @property
+    def spec(self) -> T:
+        """The item, as it was called in dbviz 0.1."""
+        warn_renamed("spec of an event", "item")
+        return self.item
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(_OfItem[T]):
+    """A worker has started on an item.
 
     Example:
-        >>> from dbviz.spec import Recipe
+        >>> from dbviz.spec import Recipe, RunSpec
         >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
-        >>> Started(spec=spec).spec.arch
+        >>> Started(item=spec).item.arch
         'mlp'
     """
 
-    spec: RunSpec
-
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A run is finished, and its results are in the store.
+class Finished(_OfItem[T]):
+    """A task is finished; the results of a run are in the store.
 
     Example:
-        >>> from dbviz.spec import Recipe
+        >>> from dbviz.spec import Recipe, RunSpec
         >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
-        >>> attempt(spec, lambda spec: None) == Finished(spec=spec)
-        True
+        >>> attempt(spec, lambda spec: spec.arch).result
+        'mlp'
     """
 
-    spec: RunSpec
+    result: Any = field(default=None, compare=False, repr=False)
+    """What the task returned."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retried:
-    """A run was lost with its worker or failed with an error that may be temporary, and is queued again.
+class Retried(_OfItem[T]):
+    """A task was lost with its worker or failed with an error that may be temporary, and is queued again.
 
     Example:
-        >>> from dbviz.spec import Recipe
+        >>> from dbviz.spec import Recipe, RunSpec
         >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
-        >>> Retried(spec=spec, reason=WORKER_DIED).reason
+        >>> Retried(item=spec, reason=WORKER_DIED).reason
         'its worker process was killed or crashed'
     """
 
-    spec: RunSpec
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed:
-    """A run failed and is not retried.
+class Failed(_OfItem[T]):
+    """A task failed and is not retried.
 
     Example:
-        >>> from dbviz.spec import Recipe
+        >>> from dbviz.spec import Recipe, RunSpec
         >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
         >>> failed = Failed.from_exception(spec, RuntimeError("CUDA out of memory"))
-        >>> failed.error, failed.permanent
-        ('CUDA out of memory', False)
+        >>> failed.error, failed.permanent, failed.poisoned
+        ('CUDA out of memory', False, False)
     """
 
-    spec: RunSpec
     error: str
     """The error's message, in one line."""
     traceback: str = ""
@@ -92,6 +122,12 @@ class Failed:
     """The error number of an `OSError`."""
     permanent: bool = True
     """Whether it would fail again: a diverging training would, a GPU that is out of memory may not."""
+    bad_input: bool = False
+    """Whether the error is an `InputError`, whose message is for the user."""
+    diverged: bool = False
+    """Whether the error is `TrainingDiverged`."""
+    poisoned: bool = False
+    """Whether every later use of the GPU by the same process would fail too."""
 
     @property
     def disk_full(self) -> bool:
@@ -99,23 +135,26 @@ class Failed:
         return self.errno in (errno.ENOSPC, errno.EDQUOT)
 
     @classmethod
-    def from_exception(cls, spec: RunSpec, error: Exception) -> "Failed":
-        """The failure of a run that raised `error`."""
+    def from_exception(cls, item: T, error: Exception) -> "Failed[T]":
+        """The failure of a task that raised `error`."""
         return cls(
-            spec=spec,
+            item=item,
             error=" ".join(f"{error}".split()) or type(error).__name__,
             traceback="".join(traceback.format_exception(error)),
             errno=error.errno if isinstance(error, OSError) else None,
             permanent=isinstance(error, TrainingDiverged) or not isinstance(error, RuntimeError | MemoryError),
+            bad_input=isinstance(error, InputError),
+            diverged=isinstance(error, TrainingDiverged),
+            poisoned=_poisons_process(error),
         )
 
 
-Event = Started | Finished | Retried | Failed
+Event = Started[T] | Finished[T] | Retried[T] | Failed[T]
 
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs a task for each of several independent specs.
+    """Runs a task for each of several independent items.
 
     Example:
         >>> from dbviz.executors import InProcess
@@ -123,30 +162,36 @@ class Executor(Protocol):
         True
     """
 
-    def run(self, specs: Sequence[RunSpec], task: Task) -> Iterator[Event]:
-        """Runs `task` for every spec and yields an event when a run starts and ends; a failure stops no other run."""
+    def run(self, items: Sequence[T], task: Task[T]) -> Iterator[Event[T]]:
+        """Runs `task` for every item and yields an event when one starts and ends; a failure stops no other."""
         ...
 
     @property
     def concurrency(self) -> int:
-        """The number of runs that are worked on at the same time."""
+        """The number of items that are worked on at the same time."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """The number of torch's threads that work on each."""
         ...
 
     def __str__(self) -> str:
-        """Where the runs are executed, as a phrase for messages."""
+        """Where the tasks are executed, as a phrase for messages."""
         ...
 
 
-def attempt(spec: RunSpec, task: Task) -> Finished | Failed:
+def attempt(item: T, task: Task[T]) -> Finished[T] | Failed[T]:
     """Runs the task once; every exception but an interruption becomes a `Failed`."""
     try:
-        task(spec)
+        return Finished(item=item, result=task(item))
     except Exception as error:
-        return Failed.from_exception(spec, error)
-    return Finished(spec=spec)
+        return Failed.from_exception(item, error)
 
 
-def resolve_attempt(spec: RunSpec, result: Finished | Failed | None, retries_left: int) -> Finished | Failed | Retried:
+def resolve_attempt(
+    item: T, result: Finished[T] | Failed[T] | None, retries_left: int
+) -> Finished[T] | Failed[T] | Retried[T]:
     """The event that an attempt ends in: retried if its failure may be temporary and retries are left.
 
     Args:
@@ -154,5 +199,14 @@ def resolve_attempt(spec: RunSpec, result: Finished | Failed | None, retries_lef
     """
     temporary = result is None or (isinstance(result, Failed) and not result.permanent)
     if temporary and retries_left:
-        return Retried(spec=spec, reason=result.error if isinstance(result, Failed) else WORKER_DIED)
-    return result or Failed(spec=spec, error=f"{WORKER_DIED}, each time it was tried")
+        return Retried(item=item, reason=result.error if isinstance(result, Failed) else WORKER_DIED)
+    return result or Failed(item=item, error=f"{WORKER_DIED}, each time it was tried")
+
+
+def _poisons_process(error: Exception) -> bool:
+    """Whether CUDA's context is lost, as after an illegal address; not so when memory runs out.
+
+    torch raises `AcceleratorError` for errors of the runtime, and a plain `RuntimeError` for those of cuBLAS.
+    """
+    lost = type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+    return isinstance(error, RuntimeError) and lost

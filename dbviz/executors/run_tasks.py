@@ -1,30 +1,34 @@
-"""One task for many independent runs, by an executor, with one progress bar and every failure returned."""
+"""One task for many independent items, by an executor, with one progress bar and every failure returned."""
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from dbviz.core.progress import progress_bar
-from dbviz.executors.events import Event, Executor, Failed, Finished, Retried, Started, Task
-from dbviz.spec import RunSpec
+from dbviz.executors.events import Event, Executor, Failed, Finished, Item, Retried, Started, Task
 
 __all__ = ["run_tasks"]
 
+T = TypeVar("T", bound=Item)
+
 
 def run_tasks(
-    cost: Mapping[RunSpec, float],
-    task: Task,
+    cost: Mapping[T, float],
+    task: Task[T],
     executor: Executor,
     *,
     ready: int = 0,
+    what: str = "runs",
     progress: bool = True,
-    on_event: Callable[[Event], None] = lambda _: None,
-) -> list[Failed]:
-    """Runs `task` for every spec, the most expensive first, and returns the failures.
+    on_event: Callable[[Event[T]], None] = lambda _: None,
+) -> list[Failed[T]]:
+    """Runs `task` for every item, the most expensive first, and returns the failures.
 
     Args:
-        cost: the specs, each with a number that its duration is about proportional to, such as estimated seconds.
-        ready: the number of further runs that were finished before, counted in the progress bar.
+        cost: the items, each with a number that its duration is about proportional to, such as estimated seconds.
+        ready: the number of further items that were finished before, counted in the progress bar.
+        what: the items in the plural, for the progress bar.
         on_event: called with every event of the executor.
 
     Raises:
@@ -32,7 +36,7 @@ def run_tasks(
 
     Example:
         >>> from dbviz.executors import InProcess
-        >>> from dbviz.spec import Recipe
+        >>> from dbviz.spec import Recipe, RunSpec
         >>> specs = [
         ...     RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=n, learning_rate=0.1)) for n in (1, 2)
         ... ]
@@ -47,30 +51,31 @@ def run_tasks(
         []
     """
     order = sorted(cost, key=cost.__getitem__, reverse=True)
-    counts = _RunCounts(ready=ready, total=ready + len(order))
+    counts = _Counts(what=what, ready=ready, total=ready + len(order))
     with progress_bar(float(sum(cost.values())), show=progress and bool(order)) as advance:
         for event in executor.run(order, task):
             counts.record(event)
             on_event(event)
             ended = isinstance(event, Finished | Failed)
-            advance(cost[event.spec] if ended else 0.0, str(counts))
+            advance(cost[event.item] if ended else 0.0, str(counts))
             if isinstance(event, Failed) and event.disk_full and event.errno is not None:
                 raise OSError(event.errno, os.strerror(event.errno))
     return counts.failed
 
 
 @dataclass
-class _RunCounts:
-    """How many runs are in which state."""
+class _Counts:
+    """How many items are in which state."""
 
+    what: str
     ready: int
     total: int
     running: int = 0
     finished: int = 0
     retried: int = 0
-    failed: list[Failed] = field(default_factory=list)
+    failed: list[Failed[Any]] = field(default_factory=list)
 
-    def record(self, event: Event) -> None:
+    def record(self, event: Event[Any]) -> None:
         self.running += 1 if isinstance(event, Started) else -1
         self.finished += isinstance(event, Finished)
         self.retried += isinstance(event, Retried)
@@ -79,5 +84,5 @@ class _RunCounts:
 
     def __str__(self) -> str:
         retried = f", {self.retried} retried" if self.retried else ""
-        done = f"{self.ready + self.finished} of {self.total} runs done"
+        done = f"{self.ready + self.finished} of {self.total} {self.what} done"
         return f"{done}, {self.running} running, {len(self.failed)} failed{retried}"

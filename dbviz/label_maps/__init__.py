@@ -4,12 +4,14 @@
 """
 
 from dbviz.label_maps.arrays import from_array
+from dbviz.label_maps.content import content_digest
 from dbviz.label_maps.files import combine, load, save
 from dbviz.label_maps.provenance import environment_differences
 from dbviz.label_maps.sampling import sample
 
 __all__ = [
     "combine",
+    "content_digest",
     "environment_differences",
     "from_array",
     "load",

@@ -41,7 +41,7 @@ def sweep_fields(
         "curves": [_curve_fields(curve) for curve in curves],
         "tolerance": tolerance,
         "study": {name: getattr(study, name) for name in study_fields},
-        "failed": [{"spec": f.spec.to_dict(), "error": f.error, "traceback": f.traceback} for f in failed],
+        "failed": [{"spec": f.item.to_dict(), "error": f.error, "traceback": f.traceback} for f in failed],
         "specs": {spec.name: spec.to_dict() for spec in specs},
         "environment_differences": sweep_differences(specs, study),
     }

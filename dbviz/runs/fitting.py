@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -10,6 +10,7 @@ from typing import Any, Unpack
 import torch
 
 from dbviz.core.progress import Advance, progress_bar
+from dbviz.core.threads import default_threads, using_threads
 from dbviz.data import Images, load_images
 from dbviz.runs import store
 from dbviz.runs.run import Run
@@ -34,6 +35,7 @@ def fit(
     progress: bool = True,
     label_noise: LabelNoise | str | float | None = None,
     pretrained: str | None = None,
+    threads: int | None = None,
     **changes: Unpack[SpecChanges],
 ) -> list[Run]:
     """Runs of every architecture under every seed; those that are not in `home` yet are trained.
@@ -51,6 +53,8 @@ def fit(
         label_noise: wrong labels on training images; a number or a text is parsed as `--label-noise` is.
         pretrained: a finished run's name, a .safetensors file, `timm:NAME` or `torchvision:NAME`: a frozen network of
             which only a new linear head is trained.
+        threads: torch's threads, which decide the bits on a CPU. By default those with which a run was started, for a
+            new run a quarter of the cores; see `dbviz.core.threads.default_threads`.
         changes: fields of `RunSpec` (`width`, `train_size`, `teacher`) or `Recipe` (`epochs`, `learning_rate`, ...)
             that differ from the preset; another `optimizer` brings its own learning rate and decay.
 
@@ -81,7 +85,8 @@ def fit(
     if pretrained:
         changed |= head_only_changes(pretrained, archs, home, changed, **setting)
     specs = make_specs(archs, seeds, **setting, **changed)
-    return fit_specs(specs, images, device=torch_device, home=home, progress=progress)
+    with using_threads(threads or default_threads()):
+        return fit_specs(specs, images, device=torch_device, home=home, threads=threads, progress=progress)
 
 
 def unfinished(specs: Iterable[RunSpec], home: Path, keep: Collection[int] = ()) -> list[RunSpec]:
@@ -123,12 +128,20 @@ def fit_specs(
     progress: bool = True,
     seconds: dict[RunSpec, float] | None = None,
     keep: Collection[int] = (),
+    threads: int | None = None,
+    on_failure: Callable[[RunSpec, Exception], None] | None = None,
 ) -> list[Run]:
-    """The run of each spec, trained if it is not in the store; see `train_run`.
+    """The run of each spec, trained in this process if it is not in the store; see `train_run`.
 
     Args:
         seconds: estimated time of each missing run, by which the progress bar weights them; by default measured now.
         keep: epochs whose weights are stored too, for `Run.at`.
+        threads: of torch, as in `train_run`.
+        on_failure: called with a run that cannot be trained, and the error; the others are trained. By default the
+            error is raised.
+
+    Returns:
+        All runs, without those that failed.
 
     Raises:
         InputError: a run has fewer epochs, or cannot be trained again with bitwise identical results.
@@ -153,7 +166,12 @@ def fit_specs(
                 per_image = seconds[spec] / (spec.recipe.epochs * len(images.train.first(spec.train_size)))
                 title = f"training {number}/{len(missing)}: {spec.arch} seed {spec.seeds}"
                 on_batch = partial(_advance, advance, per_image, title)
-                train_run(spec, images, device=device, home=home, keep=keep, on_batch=on_batch)
+                try:
+                    train_run(spec, images, device=device, home=home, keep=keep, threads=threads, on_batch=on_batch)
+                except Exception as error:
+                    if on_failure is None:
+                        raise
+                    on_failure(spec, error)
     runs = [store.find(spec, home) for spec in specs]
     return [run for run in runs if run is not None]
 

@@ -53,6 +53,7 @@ __all__ = [
     "save_label_file",
     "save_labels",
     "save_pretrained",
+    "started_with_threads",
 ]
 
 
@@ -216,6 +217,20 @@ def begin(spec: RunSpec, home: Path, device: torch.device) -> None:
     recipe = spec.recipe
     with deterministic_algorithms(recipe.deterministic), full_precision(recipe.precision == "fp32"):  # as in training
         atomic_write(directory / "environment.json", _to_json(environment(device)))
+
+
+def started_with_threads(spec: RunSpec, home: Path) -> int | None:
+    """The number of threads of a run that has a checkpoint or is finished: the bits of the rest depend on it too.
+
+    None where there is no such run, or its environment is not recorded.
+    """
+    directory = home / spec.name
+    if not any((directory / name).exists() for name in ("resume.safetensors", "metrics.json")):
+        return None
+    try:
+        return int(read_json(directory / "environment.json")["threads"])
+    except (InputError, KeyError, TypeError, ValueError):
+        return None
 
 
 def save_labels(spec: RunSpec, home: Path, labels: Tensor, mislabelled: Tensor) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dbviz.data import Images, load_images
-from dbviz.runs.fitting import fit_specs
+from dbviz.runs.training_run import train_run
 from dbviz.spec import RunSpec
 from dbviz.training import choose_device
 
@@ -38,15 +38,18 @@ class Training:
     images: Images | None = field(default=None, compare=False, repr=False)
     """Images that cannot be loaded by a name."""
     device: str = "auto"
+    threads: int | None = None
+    """torch's threads, instead of those with which a run was started or, if it is new, those of the executor."""
 
     def __call__(self, spec: RunSpec) -> None:
         """Trains the run.
 
         Raises:
+            InputError: the run cannot be trained.
             TrainingDiverged: a loss is not finite.
         """
         device = choose_device(self.device)
-        fit_specs([spec], _images(self), device=device, home=self.home, seconds={spec: 1.0}, progress=False)
+        train_run(spec, _images(self), device=device, home=self.home, threads=self.threads)
 
 
 @functools.lru_cache(maxsize=1)

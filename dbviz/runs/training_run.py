@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dbviz.core import files
 from dbviz.core.errors import InputError
+from dbviz.core.threads import using_threads
 from dbviz.data import DeviceBatches, DeviceImages, Images, ImageSet, mislabelled, noisy_labels
 from dbviz.models.build import build
 from dbviz.models.nudge import nudge
@@ -37,6 +38,7 @@ def train_run(
     device: torch.device,
     home: Path,
     keep: Collection[int] = (),
+    threads: int | None = None,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Trains the run of `spec` if it is not in the store, from its last checkpoint if there is one.
@@ -47,6 +49,7 @@ def train_run(
         home: the directory of all runs.
         keep: epochs whose weights are stored too. A finished run without them is trained again, with bitwise identical
             results.
+        threads: torch's threads; by default those with which the run was started, else the current number.
         on_batch: called after each step with the number of images in it.
 
     Raises:
@@ -68,7 +71,8 @@ def train_run(
     """
     with store.locked(spec, home), explained_device_errors(spec):
         if not is_complete(spec, home, keep):
-            _train(spec, images, device, home, keep, on_batch)
+            with using_threads(threads or store.started_with_threads(spec, home)):
+                _train(spec, images, device, home, keep, on_batch)
 
 
 def is_complete(spec: RunSpec, home: Path, keep: Collection[int] = ()) -> bool:

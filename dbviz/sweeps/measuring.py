@@ -105,7 +105,8 @@ def train_and_measure(spec: RunSpec, study: Study) -> None:
     epochs = study.measured_after(spec)
     keep = [epoch for epoch in epochs if epoch < spec.recipe.epochs]
     only = {"seconds": {spec: 1.0}, "progress": False}
-    (run,) = fit_specs([spec], images, device=device, home=study.home, keep=keep, **only)
+    place = {"device": device, "home": study.home, "threads": study.threads}
+    (run,) = fit_specs([spec], images, keep=keep, **place, **only)
     for epoch in epochs:
         if not is_measured(spec, study, epoch):
             _measure(run.at(epoch), images, planes, study, device)

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-import torch
-
 from dbviz.executors import Event, Executor, Failed, run_tasks
-from dbviz.models.build import construct
+from dbviz.executors.placement import parameter_count
 from dbviz.runs.fitting import estimate_seconds
 from dbviz.spec import RunSpec
 from dbviz.sweeps.measuring import estimate_measuring_seconds, is_measured, train_and_measure
@@ -99,7 +97,4 @@ def estimate_sweep(specs: Sequence[RunSpec], study: Study, concurrency: int) -> 
 
 def _cost(spec: RunSpec) -> float:
     """A number that a run's time is about proportional to: parameters x epochs x images, plus a constant."""
-    with torch.device("meta"):
-        module = construct(spec.arch, 10, spec.width, (3, 32, 32)) if ":" not in spec.arch else None
-    size = sum(parameter.numel() for parameter in module.parameters()) if module else 1_000_000
-    return 1e6 + float(size) * spec.recipe.epochs * (spec.train_size or 50_000)
+    return 1e6 + float(parameter_count(spec)) * spec.recipe.epochs * (spec.train_size or 50_000)

@@ -48,6 +48,9 @@ class Study:
     """The number of random directions from each of these images."""
     epochs: tuple[int, ...] = ()
     """The epochs after which a run is measured; by default its last."""
+    threads: int | None = None
+    """torch's threads for training, instead of those with which a run was started or, if it is new, those of the
+    executor."""
 
     def __post_init__(self) -> None:
         if self.triplets < 2:

@@ -134,7 +134,7 @@ def train(options: Options, specs: Sequence[RunSpec], archive: ArchiveFile, dead
 
     failed = train_until(missing, replace(task, sampling_seconds=timing.sampling), executor, timing, on_entry)
     if failed:
-        first = f"first {failed[0].spec.name}: {failed[0].error}"
+        first = f"first {failed[0].item.name}: {failed[0].error}"
         raise RunsFailed(f"{len(failed)} of {len(specs)} networks failed, {first}; the others are in {archive.path}")
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 
 from dbviz.cli.comparison import sample_compared
 from dbviz.cli.console import run_command
-from dbviz.cli.execution import train_here
+from dbviz.cli.execution import train_runs
 from dbviz.cli.job import make_job
 from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions
 from dbviz.core.files import atomic_write
@@ -52,7 +52,7 @@ def main(options: Options) -> None:
     out = output_directory(options.output.out)
     networks = replace(options.networks, arch=options.teachers, seeds=options.networks.seeds[:1])
     teaching = make_job(replace(options, networks=networks))
-    teachers = dict(zip(options.teachers, train_here(teaching), strict=False))
+    teachers = dict(zip(options.teachers, train_runs(teaching), strict=False))
     planes = draw_planes(teaching.images.test, options.planes.triplets, seed=options.planes.triplet_seed)
     agreement: dict[str, dict[str, Estimate]] = {}
     for name, teacher in teachers.items():
@@ -74,7 +74,7 @@ def main(options: Options) -> None:
 def students_of(teacher: Run, mode: Mode, options: Options) -> Sequence[Run]:
     """The students' runs in one mode of training."""
     name = None if mode == "plain" else teacher.spec.name
-    return train_here(make_job(replace(options, recipe=replace(options.recipe, mode=(mode,), teacher=name))))
+    return train_runs(make_job(replace(options, recipe=replace(options.recipe, mode=(mode,), teacher=name))))
 
 
 def report(agreement: dict[str, dict[str, Estimate]], stem: Path, figure_format: str) -> None:

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 from dbviz.cli.comparison import sample_compared
 from dbviz.cli.console import run_command
-from dbviz.cli.execution import train_here
+from dbviz.cli.execution import train_runs
 from dbviz.cli.job import make_job
 from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions, TripletOptions
 from dbviz.core.files import atomic_write
@@ -76,7 +76,7 @@ def planes_of(kind: str, images: ImageSet, options: Options) -> PlaneSet:
 def main(options: Options) -> None:
     out = output_directory(options.output.out)
     job = make_job(options)
-    runs = train_here(job)
+    runs = train_runs(job)
     table, maps_by_kind, numbers, written = {}, {}, {}, []
     for kind in _ROW_LABELS:
         planes = planes_of(kind, job.images.test, options)

@@ -26,7 +26,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from dbviz import scores
 from dbviz.cli.console import run_command
-from dbviz.cli.execution import train_here
+from dbviz.cli.execution import train_runs
 from dbviz.cli.job import make_job
 from dbviz.cli.options import (
     DataOptions,
@@ -95,7 +95,7 @@ def print_stage(name: str, stage: dict[str, Any]) -> None:
 def main(options: Options) -> None:
     out = output_directory(options.out)
     job = make_job(options)
-    runs = train_here(job)
+    runs = train_runs(job)
     images, spec = job.images, job.specs[0]
     planes, plane = draw_planes(images.test, options.triplets), draw_planes(images.test, 1)
     maps = sample(runs, planes)

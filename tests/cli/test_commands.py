@@ -348,7 +348,10 @@ def test_divergence_ends_with_status_1(capsys, monkeypatch):
         raise TrainingDiverged("training diverged in epoch 1 of 1")
 
     monkeypatch.setattr(training_run, "train", diverging)
-    assert last_line(capsys, plot(), 1) == "dbviz.plot: error: training diverged in epoch 1 of 1"
+    line = last_line(capsys, plot(), 1)
+    assert line.startswith("dbviz.plot: error: 2 of 2 runs failed, first shapes-resnet18-")
+    assert line.endswith(": training diverged in epoch 1 of 1")
+    assert last_line(capsys, plot("--seeds", "0"), 1) == "dbviz.plot: error: training diverged in epoch 1 of 1"
 
 
 # ---- help

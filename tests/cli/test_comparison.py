@@ -90,7 +90,7 @@ def test_the_summary_is_printed_and_written_beside_the_maps(compared, tmp_path, 
 
 
 def test_a_place_that_cannot_be_written_to_is_found_before_training(monkeypatch):
-    monkeypatch.setattr("dbviz.cli.comparison.train_here", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr("dbviz.cli.comparison.train_runs", lambda *_, **__: pytest.fail("trained"))
     Path("results").write_text("a file")
     with pytest.raises(InputError, match="cannot write to results"):
         compare("some_figure", replace(OPTIONS, output=OutputOptions(out=Path("results"))))

@@ -27,17 +27,19 @@ RECIPE = {"--batch-size", "--epochs", "--fast", "--mode", "--optimizer", "--prec
 STREAMS = {"--augment-seed", "--init-seed", "--noise-seed", "--order-seed"}
 MACHINE = {"--device", "--home"}
 TRAINING = NETWORKS | DATA | RECIPE | STREAMS | MACHINE
-EXECUTION = {"--address", "--executor", "--gpus-per-run", "--retries", "--workers"}
+EXECUTION = {"--address", "--executor", "--gpus-per-run", "--retries", "--threads", "--workers"}
 GRID = {"--padding", "--resolution"}
 OUTPUT = {"--format", "--out"}
 TRIPLETS = {"--triplet-seed", "--triplets"}
 FLAGS = {
     ("plot",): TRAINING
+    | EXECUTION
     | GRID
     | OUTPUT
     | {"--palette", "--shade", "--split", "--triplet", "--triplet-seed", "--weights"},
-    ("train",): TRAINING,
+    ("train",): TRAINING | EXECUTION,
     ("score",): TRAINING
+    | EXECUTION
     | GRID
     | OUTPUT
     | TRIPLETS
@@ -113,6 +115,9 @@ def test_checks_reach_every_group():
         (RecipeOptions(mode=("distil-hard",)), "distillation needs a teacher"),
         (MachineOptions(device="cuda:x"), "unknown device 'cuda:x'"),
         (ExecutorOptions(gpus_per_run=0.5), "go with --executor ray"),
+        (ExecutorOptions(threads=0), "--threads is 0: give a whole number of at least 1"),
+        (ExecutorOptions(workers=0), "--workers is 0"),
+        (ExecutorOptions(workers=2, executor="ray"), "--workers does not go with --executor ray"),
         (GridOptions(resolution=1), "resolution is 1"),
         (GridOptions(padding=-0.1), "padding is -0.1"),
     ],

@@ -33,7 +33,7 @@ def test_a_scan_is_trained_printed_stored_and_drawn(capsys):
     out = capsys.readouterr().out
     first = out.splitlines()[0]
     assert "shapes: 10 networks (mlp of width 4, 1 epoch of 32 images, mlp of width 4, 3 epochs of 32 images)" in first
-    assert "on CPU, in this process: 10 to train, about" in first
+    assert "on CPU, in this process, 1 thread: 10 to train, about" in first
     results = numbers()
     assert [group["name"] for group in results["groups"]] == ["mlp epochs 1", "mlp epochs 3"]
     accuracies = {run["name"]: run["test_accuracy"] for run in stored()}
@@ -142,7 +142,7 @@ def test_a_run_that_fails_leaves_the_scan_of_the_others(unlucky, left, capsys, m
         ("--pretrained nothing.safetensors", "nothing.safetensors does not exist"),
         ("--pretrained timm:test_resnet", "is a timm:test_resnet, not the mlp requested: leave --arch out"),
         ("--arch mlp fcnet --pretrained a.safetensors", "--pretrained goes with one architecture, 2 are given"),
-        ("--workers 0 --executor processes", "0 processes: give at least 1"),
+        ("--workers 0 --executor processes", "--workers is 0: give a whole number of at least 1"),
     ],
 )
 def test_bad_input_is_said_in_one_line(arguments, expected, capsys, monkeypatch):

@@ -104,7 +104,7 @@ def test_a_failing_run_is_reported_and_the_exit_status_says_so(capsys):
     err = capsys.readouterr().err
     assert "training diverged in epoch" in err
     assert '"learning_rate":1e+30' in err
-    assert "Traceback" in err
+    assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("dbviz.sweep: error: 2 of 4 runs failed, first shapes-mlp-w4")
     assert [failed["spec"]["recipe"]["learning_rate"] for failed in numbers()["failed"]] == [1e30, 1e30]
     (curve,) = numbers()["curves"]

@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+import torch
 
 from dbviz.core.errors import InputError, TrainingDiverged
 from dbviz.executors import Failed, Finished, Retried
@@ -25,8 +26,28 @@ SPEC = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_ra
 )
 def test_errors_of_torch_and_of_memory_alone_may_be_temporary(error, message, permanent):
     failed = Failed.from_exception(SPEC, error)
-    assert (failed.spec, failed.error, failed.permanent) == (SPEC, message, permanent)
+    assert (failed.item, failed.error, failed.permanent) == (SPEC, message, permanent)
     assert type(error).__name__ in failed.traceback
+
+
+@pytest.mark.parametrize(
+    ("error", "poisoned"),
+    [
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasSgemm"), True),
+        (torch.AcceleratorError("device-side assert triggered", 710), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), False),
+        (RuntimeError("shapes do not match"), False),
+        (KeyError("CUDA error"), False),
+    ],
+)
+def test_a_cuda_error_makes_a_process_useless_but_not_one_of_memory(error, poisoned):
+    assert Failed.from_exception(SPEC, error).poisoned == poisoned
+
+
+def test_the_item_of_an_event_has_its_old_name_with_a_warning():
+    with pytest.warns(FutureWarning, match="spec of an event is now item"):
+        assert Finished(item=SPEC).spec == SPEC
 
 
 @pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EIO, False)])
@@ -37,8 +58,9 @@ def test_a_full_disk_is_recognised_by_its_error_number(number, full):
 
 def test_an_attempt_ends_in_its_result_and_an_interruption_passes_through():
     done = []
-    assert attempt(SPEC, done.append) == Finished(spec=SPEC)
+    assert attempt(SPEC, done.append) == Finished(item=SPEC)
     assert done == [SPEC]
+    assert attempt(SPEC, lambda spec: spec.arch).result == "mlp"  # pyright: ignore[reportAttributeAccessIssue]
 
     def fail(_):
         raise InputError("no")
@@ -53,9 +75,9 @@ def test_an_attempt_ends_in_its_result_and_an_interruption_passes_through():
         attempt(SPEC, interrupt)
 
 
-FINISHED, PERMANENT = Finished(spec=SPEC), Failed(spec=SPEC, error="no")
-TEMPORARY = Failed(spec=SPEC, error="out of memory", permanent=False)
-GIVEN_UP = Failed(spec=SPEC, error=f"{WORKER_DIED}, each time it was tried")
+FINISHED, PERMANENT = Finished(item=SPEC), Failed(item=SPEC, error="no")
+TEMPORARY = Failed(item=SPEC, error="out of memory", permanent=False)
+GIVEN_UP = Failed(item=SPEC, error=f"{WORKER_DIED}, each time it was tried")
 
 
 @pytest.mark.parametrize(
@@ -63,9 +85,9 @@ GIVEN_UP = Failed(spec=SPEC, error=f"{WORKER_DIED}, each time it was tried")
     [
         (FINISHED, 2, FINISHED),
         (PERMANENT, 2, PERMANENT),
-        (TEMPORARY, 1, Retried(spec=SPEC, reason="out of memory")),
+        (TEMPORARY, 1, Retried(item=SPEC, reason="out of memory")),
         (TEMPORARY, 0, TEMPORARY),
-        (None, 1, Retried(spec=SPEC, reason=WORKER_DIED)),
+        (None, 1, Retried(item=SPEC, reason=WORKER_DIED)),
         (None, 0, GIVEN_UP),
     ],
 )

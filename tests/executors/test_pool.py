@@ -1,6 +1,9 @@
 """A pool of processes, in one sweep: bitwise identical files, a killed worker's run retried, a failure returned."""
 
 import itertools
+import os
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -39,19 +42,19 @@ def test_files_are_bitwise_identical_to_those_of_this_process(sweep):
 def test_the_run_of_a_killed_worker_is_retried(sweep):
     assert sweep.killed.marker.exists()
     retried = [event for event in sweep.events if isinstance(event, Retried)]
-    assert retried == [Retried(spec=sweep.killed.spec, reason=WORKER_DIED)]
+    assert retried == [Retried(item=sweep.killed.spec, reason=WORKER_DIED)]
 
 
 def test_a_failing_run_is_returned_with_its_traceback_and_stops_no_other(sweep):
     (failed,) = sweep.failed
-    assert failed.spec == sweep.diverging
+    assert failed.item == sweep.diverging
     assert "training diverged in epoch 1 of 2" in failed.error
     assert "TrainingDiverged" in failed.traceback
     assert unfinished_runs([*sweep.good, sweep.diverging], sweep.study) == [sweep.diverging]
 
 
 def test_every_run_starts_and_ends_two_at_a_time(sweep):
-    ended = [event.spec for event in sweep.events if isinstance(event, Finished | Failed)]
+    ended = [event.item for event in sweep.events if isinstance(event, Finished | Failed)]
     assert sorted(map(str, ended)) == sorted(map(str, [*sweep.good, sweep.diverging]))
     running = list(itertools.accumulate(1 if isinstance(event, Started) else -1 for event in sweep.events))
     assert max(running) == 2
@@ -68,6 +71,80 @@ def test_a_run_that_kills_every_worker_is_given_up(make_study, make_killed_run, 
     assert not killed.marker.exists()
 
 
+@dataclass(frozen=True)
+class Number:
+    """An item that is no run."""
+
+    value: int
+
+    @property
+    def name(self) -> str:
+        return f"number {self.value}"
+
+
+@dataclass(frozen=True)
+class CudaErrorOnce:
+    """Raises what CUDA raises after an illegal address, in the process that does the first task."""
+
+    marker: Path
+
+    def __call__(self, _: Number) -> int:
+        if not self.marker.exists():
+            self.marker.write_text(str(os.getpid()))
+        if self.marker.read_text() == str(os.getpid()):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return os.getpid()
+
+
+def test_after_a_cuda_error_another_process_takes_over(tmp_path):
+    task, numbers = CudaErrorOnce(tmp_path / "poisoned"), [Number(0), Number(1)]
+    events = list(Pool(processes=1, retries=1).run(numbers, task))
+    assert [event.item for event in events if isinstance(event, Retried)] == [Number(0)]
+    finished = {event.item: event.result for event in events if isinstance(event, Finished)}
+    assert set(finished) == set(numbers)
+    assert len(set(finished.values())) == 1
+    assert str(finished[Number(0)]) != task.marker.read_text()
+
+
+def visible_gpu(_: Number) -> str | None:
+    import torch
+
+    assert not torch.cuda.is_initialized()
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_each_process_sees_one_gpu_and_this_one_as_before(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    pool = Pool(processes=2, gpus=("5", "7"))
+    events = list(pool.run([Number(0), Number(1)], visible_gpu))
+    assert sorted(event.result for event in events if isinstance(event, Finished)) == ["5", "7"]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,7"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    (event,) = [event for event in Pool(processes=1).run([Number(0)], visible_gpu) if isinstance(event, Finished)]
+    assert event.result is None
+
+
+def torch_threads(_: Number) -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize("executor", [InProcess(threads=3), Pool(processes=1, threads=3)], ids=str)
+def test_a_task_has_the_threads_of_its_executor(executor):
+    before = torch_threads(Number(0))
+    events = list(executor.run([Number(0)], torch_threads))
+    assert [event.result for event in events if isinstance(event, Finished)] == [3]
+    assert torch_threads(Number(0)) == before
+
+
+def test_a_pool_says_what_it_is():
+    assert str(Pool(processes=1, threads=2)) == "in 1 process of 2 threads"
+    assert str(Pool(processes=8, threads=1, gpus=("0", "1"))) == "in 8 processes of 1 thread on 2 GPUs"
+
+
 def test_zero_processes_are_refused():
     with pytest.raises(InputError, match="0 processes: give at least 1"):
         Pool(processes=0)
+    with pytest.raises(InputError, match="0 threads: give at least 1"):
+        Pool(processes=1, threads=0)

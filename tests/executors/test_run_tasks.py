@@ -16,7 +16,7 @@ def test_the_most_expensive_task_comes_first_and_every_event_is_passed_on(make):
     cost = dict(zip(specs, (1.0, 3.0, 2.0), strict=True))
     assert run_tasks(cost, done.append, InProcess(), progress=False, on_event=events.append) == []
     assert done == [specs[1], specs[2], specs[0]]
-    assert events == [event for spec in done for event in (Started(spec=spec), Finished(spec=spec))]
+    assert events == [event for spec in done for event in (Started(item=spec), Finished(item=spec))]
 
 
 def test_the_progress_bar_counts_what_was_ready_done_and_failed(make, monkeypatch):
@@ -53,5 +53,5 @@ def test_a_full_disk_stops_all_tasks_and_another_error_none(make, number, stops)
         assert done == specs[:1]
     else:
         failed = run_tasks(cost, task, InProcess(), progress=False)
-        assert [failure.spec for failure in failed] == done == specs
+        assert [failure.item for failure in failed] == done == specs
         assert all(isinstance(failure, Failed) and failure.errno == number for failure in failed)

@@ -18,7 +18,7 @@ def test_runs_are_finished_reported_and_never_repeated(make, study, monkeypatch)
     events = []
     assert run_sweep(specs, study, InProcess(), progress=False, on_event=events.append) == []
     assert [type(event) for event in events] == [Started, Finished] * 4
-    assert {event.spec for event in events} == set(specs)
+    assert {event.item for event in events} == set(specs)
     assert unfinished_runs(specs, study) == []
     monkeypatch.setattr(measuring, "fit_specs", None)
     more = make(width=4, seeds=(2,))
@@ -29,7 +29,7 @@ def test_runs_are_finished_reported_and_never_repeated(make, study, monkeypatch)
 def test_the_longest_runs_come_first(make, study):
     events = []
     run_sweep([*make(width=2), *make(width=32)], study, InProcess(), progress=False, on_event=events.append)
-    assert [event.spec.width for event in events if isinstance(event, Started)] == [32, 32, 2, 2]
+    assert [event.item.width for event in events if isinstance(event, Started)] == [32, 32, 2, 2]
 
 
 def test_a_full_disk_stops_the_sweep_and_finished_runs_are_kept(make, study, monkeypatch):

@@ -129,6 +129,7 @@ def analyse(options: SourcesOptions) -> "SourceAnalysis":
     out = output_directory(options.output.out)
 
     from dbviz.audits import sources_design
+    from dbviz.cli.execution import job_executor, report_event
     from dbviz.cli.job import make_job
     from dbviz.cli.label_maps import load_or_sample
     from dbviz.planes import draw_planes
@@ -146,7 +147,9 @@ def analyse(options: SourcesOptions) -> "SourceAnalysis":
     parts = ["sources", job.images.name, job.archs[0], job.preset, str(len(planes))]
     grid = {"resolution": options.grid.resolution, "padding": options.grid.padding}
     models = {run.spec.name: run for run in runs}
-    maps, path = load_or_sample(models, planes, out, parts, **grid, device=options.machine.device)
+    maps, path = load_or_sample(
+        models, planes, out, parts, **grid, device=str(job.device), executor=job_executor(job), on_event=report_event
+    )
     analysis = analyse_sources(_predictions(runs), job.images.test.labels, maps.labels.values, design.positions)
     missing = {} if options.design.sources or "kernels" in sources else {"kernels": _CPU_REPEATS}
     _print(analysis, missing, job)
@@ -163,12 +166,14 @@ def _default_sources(device: str) -> Sequence[str]:
 def _trained(design: "SourcesDesign", options: SourcesOptions, job: "Job") -> list["Run"]:
     """The run of each spec of the design, trained where it is missing."""
     from dbviz.cli.announcement import total_seconds
-    from dbviz.cli.execution import choose_executor, finished_runs, report_event
+    from dbviz.cli.execution import finished_runs, job_executor, report_event
+    from dbviz.core.threads import using_threads
     from dbviz.executors import run_tasks
     from dbviz.runs.fitting import estimate_seconds, unfinished
 
-    executor, missing = choose_executor(options.execution, job.device), unfinished(job.specs, job.home)
-    seconds = estimate_seconds(missing, job.images, job.device)
+    executor, missing = job_executor(job), unfinished(job.specs, job.home)
+    with using_threads(executor.threads):
+        seconds = estimate_seconds(missing, job.images, job.device)
     what = f"{job.images.name}: sources of randomness of {job.archs[0]}: {len(design.cells)} cells of "
     what += f"{options.design.runs} runs, {len(job.specs)} different ones, preset {job.preset}, {executor}"
     if missing:
@@ -178,7 +183,7 @@ def _trained(design: "SourcesDesign", options: SourcesOptions, job: "Job") -> li
     ready = len(job.specs) - len(missing)
     failed = run_tasks(seconds, job.training_task(), executor, ready=ready, on_event=report_event)
     if failed:
-        first = f"first {failed[0].spec.name}: {failed[0].error}"
+        first = f"first {failed[0].item.name}: {failed[0].error}"
         raise RunsFailed(f"{len(failed)} of {len(job.specs)} runs failed, {first}")
     runs = finished_runs(job)
     return [runs[spec] for spec in job.specs]

@@ -76,7 +76,7 @@ def train_until(
     executor: Executor,
     timing: Timing,
     on_entry: Callable[[RunSpec, xr.Dataset], None],
-) -> list[Failed]:
+) -> list[Failed[RunSpec]]:
     """Trains and samples networks until all are done or the task's deadline has passed; returns those that failed.
 
     Args:
@@ -89,16 +89,16 @@ def train_until(
         for event in executor.run(batch, task):
             report_event(event)
             if isinstance(event, Started):
-                started[event.spec] = time.time()
+                started[event.item] = time.time()
             elif isinstance(event, Failed):
                 failures.append(event)
-                left.remove(event.spec)
+                left.remove(event.item)
                 _check_disk(event)
-            elif isinstance(event, Finished) and (entry := task.entry(event.spec)) is not None:
-                left.remove(event.spec)
-                if event.spec not in begun:
-                    timing.record(event.spec, time.time() - started[event.spec])
-                on_entry(event.spec, entry)
+            elif isinstance(event, Finished) and (entry := task.entry(event.item)) is not None:
+                left.remove(event.item)
+                if event.item not in begun:
+                    timing.record(event.item, time.time() - started[event.item])
+                on_entry(event.item, entry)
         if len(left) == count:  # time was too short
             break
     return failures
@@ -122,7 +122,7 @@ def _kind(spec: RunSpec) -> RunSpec:
     return replace(spec, seeds=Seeds(), label_noise=None)
 
 
-def _check_disk(event: Failed) -> None:
+def _check_disk(event: Failed[RunSpec]) -> None:
     """Raises OSError where the disk is full, so that no other network could be stored either."""
     if event.disk_full and event.errno is not None:
         raise OSError(event.errno, os.strerror(event.errno))

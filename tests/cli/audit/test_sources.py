@@ -98,7 +98,7 @@ def test_what_is_trained_is_not_trained_again_and_more_runs_add_to_it(capsys, mo
     assert "10 different ones, preset quick, in this process: 3 to train" in capsys.readouterr().out.splitlines()[0]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(list(HOME.glob("*/metrics.json"))) == 10
-    monkeypatch.setattr(task, "fit_specs", None)
+    monkeypatch.setattr(task, "train_run", None)
     assert main(TWO) == 0
     out = capsys.readouterr().out
     assert "7 different ones, preset quick, in this process: all trained already" in out
@@ -164,7 +164,7 @@ def test_a_run_that_diverges_is_told_and_ends_with_status_1(capsys, monkeypatch)
     ],
 )
 def test_bad_input_is_said_in_one_line_before_anything_is_trained(arguments, said, capsys, monkeypatch):
-    monkeypatch.setattr(task, "fit_specs", None)
+    monkeypatch.setattr(task, "train_run", None)
     assert main([*SMALL, *arguments]) == 2
     err = capsys.readouterr().err
     assert said in err
