@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from dbviz.core.deprecation import warn_renamed
-from dbviz.core.errors import InputError, TrainingDiverged
+from dbviz.core.errors import DeviceOutOfMemory, InputError, TrainingDiverged
 
 __all__ = [
     "WORKER_DIED",
@@ -123,7 +123,7 @@ class Failed(_OfItem[T]):
     permanent: bool = True
     """Whether it would fail again: a diverging training would, a GPU that is out of memory may not."""
     bad_input: bool = False
-    """Whether the error is an `InputError`, whose message is for the user."""
+    """Whether the message tells the user what to change: that of an `InputError`, or of `DeviceOutOfMemory`."""
     diverged: bool = False
     """Whether the error is `TrainingDiverged`."""
     poisoned: bool = False
@@ -143,7 +143,7 @@ class Failed(_OfItem[T]):
             traceback="".join(traceback.format_exception(error)),
             errno=error.errno if isinstance(error, OSError) else None,
             permanent=isinstance(error, TrainingDiverged) or not isinstance(error, RuntimeError | MemoryError),
-            bad_input=isinstance(error, InputError),
+            bad_input=isinstance(error, InputError | DeviceOutOfMemory),
             diverged=isinstance(error, TrainingDiverged),
             poisoned=_poisons_process(error),
         )

@@ -165,8 +165,9 @@ def test_forms_in_half_precision_are_tried_by_device(monkeypatch):
 @pytest.mark.usefixtures("always_faster")
 def test_a_form_that_overflows_in_fp16_is_not_used(monkeypatch):
     monkeypatch.setattr(calibration, "low_precision", lambda _: "fp16")
-    large = nn.Sequential(nn.Flatten(), nn.Identity(), nn.Linear(3072, 5), nn.Linear(5, 5)).eval()
-    nn.init.constant_(large[2].weight, 1e5)
+    first = nn.Linear(3072, 5)
+    large = nn.Sequential(nn.Flatten(), nn.Identity(), first, nn.Linear(5, 5)).eval()
+    nn.init.constant_(first.weight, 1e5)
     monkeypatch.setattr(calibration, "linear_first", lambda _: None)
     assert calibrated(plain_predictor("net", large, CPU), sample(), 10_000).how == "plain"
 

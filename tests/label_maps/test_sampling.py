@@ -279,8 +279,8 @@ def test_every_batch_has_one_size_where_confidence_is_kept(planes):
             self.sizes.append(len(x))
             return x.flatten(1)[:, :5]
 
-    for count, options in ((1, {}), (3, {"batch_size": 7})):
-        sample(Counting(), planes[:count], resolution=11, confidence=True, device="cpu", **options)
+    for count, batch_size in ((1, None), (3, 7)):
+        sample(Counting(), planes[:count], resolution=11, confidence=True, device="cpu", batch_size=batch_size)
     assert set(Counting.sizes) - {32} == {64}  # 32: the check that it is not random
 
 
