@@ -9,7 +9,7 @@ demo: $(VENV)/.demo  ## decision regions of three small ResNets on the built-in 
 	$(BIN)/python -m dbviz.plot --arch resnet18 --dataset shapes --train-size 6000 --epochs 6 --batch-size 32 --width 4 --preset quick
 
 test: $(VENV)/.dev  ## the test suite without the tests that need minutes
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/.dev  ## every test
 	$(BIN)/python -m pytest

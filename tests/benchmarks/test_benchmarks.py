@@ -48,7 +48,8 @@ def in_process(monkeypatch):
     """The pools of processes are replaced by this process."""
 
     class Here(InProcess):
-        def __init__(self, processes: int) -> None: ...
+        def __init__(self, processes: int, threads: int) -> None:  # noqa: ARG002
+            super().__init__(threads=threads)
 
     monkeypatch.setattr(seeds, "Pool", Here)
 

@@ -33,7 +33,10 @@ def numbers() -> dict:
 def test_a_sweep_is_done_printed_stored_and_drawn(capsys):
     assert main(FEATURES) == 0
     out = capsys.readouterr().out
-    assert "shapes: 8 runs of random_features, preset quick, in this process, 3 planes: 8 to do" in out.splitlines()[0]
+    assert (
+        "shapes: 8 runs of random_features, preset quick, in this process, 1 thread, 3 planes: 8 to do"
+        in out.splitlines()[0]
+    )
     results = numbers()
     assert [curve["name"] for curve in results["curves"]] == ["noise 0", "noise 0.2"]
     assert [[point["x"] for point in curve["points"]] for curve in results["curves"]] == [[4, 64]] * 2
@@ -133,10 +136,10 @@ def test_a_failing_run_is_reported_and_the_exit_status_says_so(capsys):
         ("--at-epochs 2", "epoch 2 is to be measured, but random_features is trained for 1"),
         ("--at-epochs 0", "epochs are counted from 1"),
         ("--triplets 1", "1 triplets: intervals need at least two planes"),
-        ("--workers 0 --executor processes", "0 processes: give at least 1"),
+        ("--workers 0 --executor processes", "--workers is 0: give a whole number of at least 1"),
         ("--address auto", "--address and --gpus-per-run go with --executor ray"),
         ("--executor ray --address 127.0.0.1:1", "no Ray cluster can be reached at 127.0.0.1:1"),
-        ("--executor ray --gpus-per-run 1.5", "gpus per run are 1.5"),
+        ("--executor ray --gpus-per-run 1.5", "--gpus-per-run is 1.5, but runs are trained on the CPU"),
         ("--epochs 2", "recipe.epochs is 2: it must be 1 under least-squares"),
         ("--along recipe.optimizer", "no curve can be drawn against recipe.optimizer"),
     ],

@@ -146,7 +146,7 @@ def test_nothing_in_the_archive_is_trained_on_another_machine(call, trained):
     both = archives.load_archive("campaign.nc")
     assert both.model.values.tolist() == trained
     for name in ("labels", "logits", "train_wrong", "training"):
-        assert (both[name].values[0] == first[name].values[0]).all()
+        assert np.array_equal(both[name].values[0], first[name].values[0], equal_nan=True)
     assert call("--home", "third") == 0
     assert len(trained) == 2
     assert not Path("third").exists()

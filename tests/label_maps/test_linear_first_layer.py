@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dbviz.data import shapes
-from dbviz.label_maps import calibration, linear_first_layer, sample, sampling
+from dbviz.label_maps import calibration, linear_first_layer, sample
 from dbviz.label_maps.grid import Grid
 from dbviz.label_maps.linear_first_layer import LinearFirstForm, linear_first
 from dbviz.models import build
@@ -64,7 +64,7 @@ def test_the_first_layer_is_computed_once_for_each_block_of_planes(planes, cache
 @pytest.mark.parametrize("refine", [False, True])
 @pytest.mark.parametrize("name", ["random_features", "mlp", "fcnet"])
 def test_labels_are_exactly_those_of_plain_evaluation(planes, name, refine, monkeypatch):
-    monkeypatch.setattr(sampling, "_MIN_BATCHES", 0)
+    monkeypatch.setattr(calibration, "_MIN_BATCHES", 0)
     monkeypatch.setattr(calibration, "_MAX_RELATIVE_TIME", math.inf)
     monkeypatch.setattr(calibration, "_GOOD_RELATIVE_TIME", math.inf)
     model = network(name).train()
@@ -80,7 +80,7 @@ def test_labels_are_exactly_those_of_plain_evaluation(planes, name, refine, monk
 
 def test_points_within_the_error_bound_are_reevaluated(planes, monkeypatch):
     """Two classes with nearly equal logits everywhere, that rounding alone distinguishes."""
-    monkeypatch.setattr(sampling, "_MIN_BATCHES", 0)
+    monkeypatch.setattr(calibration, "_MIN_BATCHES", 0)
     monkeypatch.setattr(calibration, "_MAX_RELATIVE_TIME", math.inf)
     monkeypatch.setattr(calibration, "_GOOD_RELATIVE_TIME", math.inf)
     tied = build("mlp", 2, 64).eval()

@@ -53,7 +53,8 @@ def test_the_design_is_trained_scored_printed_stored_and_drawn(capsys):
     assert main([*SMALL, "--runs", "2"]) == 0
     out = capsys.readouterr().out
     assert (
-        "8 cells of 2 runs, 9 different ones, preset quick, in this process: 9 to train, about" in out.splitlines()[0]
+        "8 cells of 2 runs, 9 different ones, preset quick, in this process, 1 thread: 9 to train, about"
+        in out.splitlines()[0]
     )
     assert len(list(HOME.glob("*/metrics.json"))) == 9
     assert sorted(path.suffix for path in OUT.iterdir()) == [".csv", ".json", ".nc", ".png", ".tex"]
@@ -95,13 +96,16 @@ def test_a_number_printed_is_a_number_stored(done):
 def test_what_is_trained_is_not_trained_again_and_more_runs_add_to_it(capsys, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in HOME.glob("*/*")}
     assert main([*TWO[:-1], "4"]) == 0
-    assert "10 different ones, preset quick, in this process: 3 to train" in capsys.readouterr().out.splitlines()[0]
+    assert (
+        "10 different ones, preset quick, in this process, 1 thread: 3 to train"
+        in capsys.readouterr().out.splitlines()[0]
+    )
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(list(HOME.glob("*/metrics.json"))) == 10
     monkeypatch.setattr(task, "train_run", None)
     assert main(TWO) == 0
     out = capsys.readouterr().out
-    assert "7 different ones, preset quick, in this process: all trained already" in out
+    assert "7 different ones, preset quick, in this process, 1 thread: all trained already" in out
     assert "not sampled again" in out
 
 
