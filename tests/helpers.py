@@ -2,16 +2,18 @@
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
 
+from dbviz.core.progress import report_share
 from dbviz.label_maps.grid import Grid, GridPoints
 from dbviz.spec import Recipe, RunSpec, Seeds
 
-__all__ = ["maps_of", "points_of", "sealed_files", "spec"]
+__all__ = ["half_done", "maps_of", "points_of", "sealed_files", "spec"]
 
 
 def spec(optimizer: str = "sgd", seed: int = 0, nudge: int | None = None) -> RunSpec:
@@ -49,3 +51,9 @@ def points_of(images: torch.Tensor) -> GridPoints:
     shape = (images.shape[1], images.shape[2], images.shape[3])
     none = torch.zeros_like(flat)
     return Grid(flat, none, none, zero, zero, image_shape=shape).at(np.arange(len(images)))
+
+
+def half_done(_: object) -> None:
+    """A task that reports half of its work after more than a second."""
+    time.sleep(1.1)
+    report_share(0.5)

@@ -1,7 +1,8 @@
-"""One progress bar for a whole job, with the time left."""
+"""One progress bar for a whole job, with the time left; tasks in other processes report to it how far they are."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import (
@@ -13,10 +14,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["Advance", "progress_bar"]
+__all__ = ["Advance", "progress_bar", "report_share", "shares_reported_to"]
 
 Advance = Callable[[float, str], None]
 """Called with an amount of work done and a description of the current step."""
+
+_share_report: ContextVar[Callable[[float], None]] = ContextVar("share_report", default=lambda _: None)
 
 
 @contextmanager
@@ -48,3 +51,28 @@ def progress_bar(total: float, *, show: bool = True) -> Iterator[Advance]:
             progress.update(task, advance=amount, description=step)
 
         yield advance
+
+
+def report_share(share: float) -> None:
+    """Reports which share of the current task is done to whoever runs it; see `shares_reported_to`.
+
+    Example:
+        >>> report_share(0.5)  # nobody listens
+    """
+    _share_report.get()(share)
+
+
+@contextmanager
+def shares_reported_to(report: Callable[[float], None]) -> Iterator[None]:
+    """Within the block `report_share` calls `report`.
+
+    Example:
+        >>> with shares_reported_to(print):
+        ...     report_share(0.5)
+        0.5
+    """
+    token = _share_report.set(report)
+    try:
+        yield
+    finally:
+        _share_report.reset(token)

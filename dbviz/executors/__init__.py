@@ -5,7 +5,7 @@ start finds them; or of a group of planes, whose label maps it returns. `dbviz.e
 here: Ray is an extra.
 """
 
-from dbviz.executors.events import Event, Executor, Failed, Finished, Item, Retried, Started, Task
+from dbviz.executors.events import Event, Executor, Failed, Finished, Item, Progressed, Retried, Started, Task
 from dbviz.executors.in_process import InProcess
 from dbviz.executors.pool import Pool
 from dbviz.executors.run_tasks import run_tasks
@@ -18,6 +18,7 @@ __all__ = [
     "InProcess",
     "Item",
     "Pool",
+    "Progressed",
     "Retried",
     "Started",
     "Task",

@@ -16,6 +16,7 @@ __all__ = [
     "Failed",
     "Finished",
     "Item",
+    "Progressed",
     "Retried",
     "Started",
     "Task",
@@ -72,6 +73,21 @@ class Started(_OfItem[T]):
         >>> Started(item=spec).item.arch
         'mlp'
     """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progressed(_OfItem[T]):
+    """A part of a task is done; not every executor reports this.
+
+    Example:
+        >>> from dbviz.spec import Recipe, RunSpec
+        >>> spec = RunSpec(dataset="shapes", arch="mlp", recipe=Recipe(epochs=1, learning_rate=0.1))
+        >>> Progressed(item=spec, share=0.25).share
+        0.25
+    """
+
+    share: float
+    """Of the task, in [0, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +165,7 @@ class Failed(_OfItem[T]):
         )
 
 
-Event = Started[T] | Finished[T] | Retried[T] | Failed[T]
+Event = Started[T] | Progressed[T] | Finished[T] | Retried[T] | Failed[T]
 
 
 @runtime_checkable

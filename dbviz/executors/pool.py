@@ -8,8 +8,9 @@ import contextlib
 import multiprocessing as mp
 import os
 import signal
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -18,10 +19,25 @@ from typing import Any, TypeVar
 import torch
 
 from dbviz.core.errors import InputError
+from dbviz.core.progress import shares_reported_to
 from dbviz.core.threads import default_threads
-from dbviz.executors.events import Event, Failed, Finished, Item, Retried, Started, Task, attempt, resolve_attempt
+from dbviz.executors.events import (
+    Event,
+    Failed,
+    Finished,
+    Item,
+    Progressed,
+    Retried,
+    Started,
+    Task,
+    attempt,
+    resolve_attempt,
+)
 
 __all__ = ["Pool"]
+
+_SHARE_INTERVAL = 1.0
+"""Seconds between two reports of how much of a task is done."""
 
 T = TypeVar("T", bound=Item)
 
@@ -72,8 +88,12 @@ class Pool:
                     busy[worker.pipe] = worker, item, retries_left
                     yield Started(item=item)
                 for pipe in wait(list(busy)):
-                    worker, item, retries_left = busy.pop(pipe)  # pyright: ignore[reportArgumentType]
+                    worker, item, retries_left = busy[pipe]  # pyright: ignore[reportArgumentType]
                     result = worker.receive()
+                    if isinstance(result, float):
+                        yield Progressed(item=item, share=result)
+                        continue
+                    del busy[pipe]  # pyright: ignore[reportArgumentType]
                     if result is not None:
                         idle.extend(_still_usable(worker, result))
                     event = resolve_attempt(item, result, retries_left)
@@ -119,8 +139,8 @@ class _Worker:
         with contextlib.suppress(OSError):  # it died: `receive` will return None
             self.pipe.send(item)
 
-    def receive(self) -> Finished[Any] | Failed[Any] | None:
-        """The result of the task; None if the process died."""
+    def receive(self) -> Finished[Any] | Failed[Any] | float | None:
+        """The result of the task, or the share of it that is done; None if the process died."""
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
@@ -162,6 +182,22 @@ def _work(pipe: Connection, task: Task[Any], threads: int, parent: int) -> None:
     torch.set_num_threads(threads)
     while os.getppid() == parent:
         try:
-            pipe.send(attempt(pipe.recv(), task))
+            item = pipe.recv()
+            with shares_reported_to(_at_intervals(pipe.send)):
+                result = attempt(item, task)
+            pipe.send(result)
         except (EOFError, OSError):  # the parent is gone
             return
+
+
+def _at_intervals(send: Callable[[float], None]) -> Callable[[float], None]:
+    """`send`, called once in `_SHARE_INTERVAL` at most: a step may take a millisecond."""
+    last = time.monotonic()
+
+    def send_if_due(share: float) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SHARE_INTERVAL:
+            last = time.monotonic()
+            send(share)
+
+    return send_if_due

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dbviz.core.progress import progress_bar
-from dbviz.executors.events import Event, Executor, Failed, Finished, Item, Retried, Started, Task
+from dbviz.executors.events import Event, Executor, Failed, Finished, Item, Progressed, Retried, Started, Task
 
 __all__ = ["run_tasks"]
 
@@ -51,16 +51,24 @@ def run_tasks(
         []
     """
     order = sorted(cost, key=cost.__getitem__, reverse=True)
-    counts = _Counts(what=what, ready=ready, total=ready + len(order))
+    counts, shares = _Counts(what=what, ready=ready, total=ready + len(order)), dict.fromkeys(order, 0.0)
     with progress_bar(float(sum(cost.values())), show=progress and bool(order)) as advance:
         for event in executor.run(order, task):
             counts.record(event)
             on_event(event)
-            ended = isinstance(event, Finished | Failed)
-            advance(cost[event.item] if ended else 0.0, str(counts))
+            share = _share_done(event)
+            advance(cost[event.item] * (share - shares[event.item]), str(counts))
+            shares[event.item] = share
             if isinstance(event, Failed) and event.disk_full and event.errno is not None:
                 raise OSError(event.errno, os.strerror(event.errno))
     return counts.failed
+
+
+def _share_done(event: Event[Any]) -> float:
+    """The share of an item's task that is done after the event."""
+    if isinstance(event, Progressed):
+        return event.share
+    return 1.0 if isinstance(event, Finished | Failed) else 0.0
 
 
 @dataclass
@@ -76,6 +84,8 @@ class _Counts:
     failed: list[Failed[Any]] = field(default_factory=list)
 
     def record(self, event: Event[Any]) -> None:
+        if isinstance(event, Progressed):
+            return
         self.running += 1 if isinstance(event, Started) else -1
         self.finished += isinstance(event, Finished)
         self.retried += isinstance(event, Retried)

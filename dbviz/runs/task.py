@@ -4,6 +4,7 @@ import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dbviz.core.progress import report_share
 from dbviz.data import Images, load_images
 from dbviz.runs.training_run import train_run
 from dbviz.spec import RunSpec
@@ -48,8 +49,16 @@ class Training:
             InputError: the run cannot be trained.
             TrainingDiverged: a loss is not finite.
         """
+        images, seen = _images(self), 0
+        total = spec.recipe.epochs * len(images.train.first(spec.train_size))
+
+        def on_batch(count: int) -> None:
+            nonlocal seen
+            seen += count
+            report_share(seen / total)
+
         device = choose_device(self.device)
-        train_run(spec, _images(self), device=device, home=self.home, threads=self.threads)
+        train_run(spec, images, device=device, home=self.home, threads=self.threads, on_batch=on_batch)
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import sealed_files
+from helpers import half_done, sealed_files
 
 from dbviz.core.errors import InputError
-from dbviz.executors import Failed, Finished, InProcess, Pool, Retried, Started
+from dbviz.executors import Failed, Finished, InProcess, Pool, Progressed, Retried, Started, pool
 from dbviz.executors.events import WORKER_DIED
 from dbviz.sweeps import run_sweep, unfinished_runs
 
@@ -148,3 +148,18 @@ def test_zero_processes_are_refused():
         Pool(processes=0)
     with pytest.raises(InputError, match="0 threads: give at least 1"):
         Pool(processes=1, threads=0)
+
+
+def test_a_share_is_sent_once_in_an_interval(monkeypatch):
+    clock, sent = [0.0], []
+    monkeypatch.setattr(pool.time, "monotonic", lambda: clock[0])
+    report = pool._at_intervals(sent.append)
+    for clock[0], share in ((0.5, 0.1), (1.0, 0.2), (1.9, 0.3), (2.5, 0.4)):
+        report(share)
+    assert sent == [0.2, 0.4]
+
+
+def test_a_worker_reports_how_much_of_a_task_is_done(make):
+    (spec,) = make("mlp", seeds=(0,), width=4, epochs=2)
+    events = list(Pool(processes=1).run([spec], half_done))
+    assert events == [Started(item=spec), Progressed(item=spec, share=0.5), Finished(item=spec)]

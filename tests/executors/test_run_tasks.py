@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dbviz.core.errors import InputError
-from dbviz.executors import Failed, Finished, InProcess, Started, run_tasks
+from dbviz.executors import Failed, Finished, InProcess, Progressed, Retried, Started, run_tasks
 
 
 def test_the_most_expensive_task_comes_first_and_every_event_is_passed_on(make):
@@ -55,3 +55,31 @@ def test_a_full_disk_stops_all_tasks_and_another_error_none(make, number, stops)
         failed = run_tasks(cost, task, InProcess(), progress=False)
         assert [failure.item for failure in failed] == done == specs
         assert all(isinstance(failure, Failed) and failure.errno == number for failure in failed)
+
+
+class Reporting:
+    """An executor that reports shares: one task is lost half-way and retried."""
+
+    concurrency = threads = 1
+
+    def run(self, items, task):  # noqa: ARG002
+        (item,) = items
+        yield Started(item=item)
+        yield Progressed(item=item, share=0.5)
+        yield Retried(item=item, reason="lost")
+        yield Started(item=item)
+        yield Progressed(item=item, share=0.75)
+        yield Finished(item=item)
+
+
+def test_the_progress_bar_moves_with_the_shares_of_a_task_and_back_when_it_is_lost(make, monkeypatch):
+    shown = []
+
+    @contextlib.contextmanager
+    def bar(*_, **__):
+        yield lambda amount, at_work: shown.append((amount, at_work))
+
+    monkeypatch.setattr(sys.modules["dbviz.executors.run_tasks"], "progress_bar", bar)
+    run_tasks(dict.fromkeys(make(seeds=(0,)), 4.0), print, Reporting())
+    assert [amount for amount, _ in shown] == [0, 2, -2, 0, 3, 1]
+    assert [text.split(", ")[1] for _, text in shown] == [f"{n} running" for n in (1, 1, 0, 1, 1, 0)]
