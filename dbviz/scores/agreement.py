@@ -12,7 +12,6 @@ __all__ = [
     "chance_table",
     "inside_triangle",
     "jaccard",
-    "jaccard_table",
     "kappa",
     "mean_agreement",
     "pair_table",
@@ -123,23 +122,6 @@ def chance_table(
     """Agreement expected by chance of every pair: the sum over classes of the product of the two maps' shares."""
     shares = np.stack([(labels == label).mean(axis=(-2, -1)) for label in range(classes)], axis=-1)
     return np.einsum("ipk,jpk->ijp", shares, shares)
-
-
-def jaccard_table(
-    labels: UInt[np.ndarray, "model plane row column"], classes: int
-) -> Float64[np.ndarray, "model model plane"]:
-    """Mean Jaccard index of every pair of models on every plane, over the classes that either has on the plane."""
-    models, planes = labels.shape[:2]
-    flat = labels.reshape(models, planes, -1) + np.arange(planes)[:, None] * classes  # distinct numbers in each plane
-    bins = planes * classes
-    counts = np.stack([np.bincount(model.ravel(), minlength=bins) for model in flat])
-    table = np.ones((models, models, planes))
-    for i, j in combinations(range(models), 2):
-        both = np.bincount(flat[i][flat[i] == flat[j]], minlength=bins)
-        either = counts[i] + counts[j] - both
-        indices = np.divide(both, either, out=np.full(bins, np.nan), where=either > 0)
-        table[i, j] = table[j, i] = np.nanmean(indices.reshape(planes, classes), axis=1)
-    return table
 
 
 def inside_triangle(

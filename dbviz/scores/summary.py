@@ -10,13 +10,8 @@ from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate
 from dbviz.scores.fragmentation import fragmentation
 from dbviz.scores.networks import nudged_mask
-from dbviz.scores.reproducibility import (
-    chance_corrected,
-    has_anchors,
-    instability_floor,
-    jaccard_index,
-    reproducibility_matrix,
-)
+from dbviz.scores.overlap import chance_corrected, jaccard_index
+from dbviz.scores.reproducibility import has_anchors, instability_floor, reproducibility_matrix
 
 __all__ = ["Summary", "summarise"]
 

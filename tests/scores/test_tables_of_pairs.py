@@ -8,16 +8,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from dbviz.scores import chance_corrected, jaccard, jaccard_index, kappa, pairs_estimate, plane_agreement
-from dbviz.scores.agreement import chance_table, jaccard_table, pair_table
+from dbviz.scores.agreement import chance_table, pair_table
+from dbviz.scores.overlap import overlap_tables
 
 STACKS = npst.arrays(np.uint8, (3, 2, 3, 4), elements=st.integers(0, 3))
 
 
 @given(STACKS)
-def test_jaccard_tables_are_the_mean_index_of_each_pair_and_plane(labels):
-    table = jaccard_table(labels, 4)
-    for i, j, p in np.ndindex(table.shape):
-        assert table[i, j, p] == pytest.approx(np.nanmean(jaccard(labels[i, p], labels[j, p], 4)))
+def test_overlap_tables_hold_the_index_of_each_class_pair_and_plane(labels):
+    both, either = overlap_tables(labels, 4)
+    for i, j, p in np.ndindex(both.shape[1:]):
+        index = jaccard(labels[i, p], labels[j, p], 4)
+        assert (both[:, i, j, p] / np.where(either[:, i, j, p], either[:, i, j, p], np.nan)).tolist() == pytest.approx(
+            index.tolist(), nan_ok=True
+        )
 
 
 @given(STACKS)
@@ -49,9 +53,10 @@ def test_scores_of_pairs_by_hand_are_those_of_each_network_alone():
     assert corrected["vit sgd"].value == pytest.approx((5 / 8 - 9 / 16) / (1 - 9 / 16))
     # of each plane alone (3/4 - 1/2) / (1/2) and (1/2 - 5/8) / (3/8); the jackknife's variance is theirs about the mean
     assert corrected["vit sgd"].item_variance == pytest.approx(np.var([1 / 2, -1 / 3]))
-    # overlaps 2/3 and 1/2 on the first plane, 2/4 and 0 on the second
-    assert overlap["vit sgd"].value == pytest.approx(np.mean([np.mean([2 / 3, 1 / 2]), np.mean([1 / 2, 0])]))
-    assert overlap["vit sgd"].item_variance == pytest.approx(np.var([7 / 12, 1 / 4]))
+    # class 0 is on the first plane alone and class 2 on the second; class 1 overlaps in 1 of 2 and in 2 of 4 points
+    assert overlap["vit sgd"].value == pytest.approx(np.mean([2 / 3, (1 + 2) / (2 + 4), 0]))
+    # without the first plane classes 1 and 2 remain, without the second 0 and 1
+    assert overlap["vit sgd"].item_variance == pytest.approx(np.var([np.mean([1 / 2, 0]), np.mean([2 / 3, 1 / 2])]))
     assert (corrected["vit sam"].value, overlap["vit sam"].value) == (1, 1)
     assert plane_agreement(maps)["vit sam"].tolist() == [1, 1]
 
