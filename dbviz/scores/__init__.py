@@ -5,6 +5,7 @@ from typing import Any
 from dbviz.core.deprecation import warn_renamed
 from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, mean_agreement, pair_table
 from dbviz.scores.churn import churn, image_scores, jensen_shannon
+from dbviz.scores.differences import difference, differences
 from dbviz.scores.error_rate import error_rate
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
 from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, convergence, fragmentation, fragments
@@ -71,6 +72,8 @@ __all__ = [
     "class_jaccard_matrix",
     "class_skips",
     "convergence",
+    "difference",
+    "differences",
     "disagreement_ratio",
     "distribution_deviation",
     "distribution_variance",

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt
+from jaxtyping import Bool, Float64, Int32, UInt
 
 from dbviz.core.errors import InputError
 
@@ -14,6 +14,7 @@ __all__ = [
     "jaccard",
     "kappa",
     "mean_agreement",
+    "overlap_tables",
     "pair_table",
 ]
 
@@ -122,6 +123,26 @@ def chance_table(
     """Agreement expected by chance of every pair: the sum over classes of the product of the two maps' shares."""
     shares = np.stack([(labels == label).mean(axis=(-2, -1)) for label in range(classes)], axis=-1)
     return np.einsum("ipk,jpk->ijp", shares, shares)
+
+
+def overlap_tables(
+    labels: UInt[np.ndarray, "model plane row column"], classes: int
+) -> tuple[Int32[np.ndarray, "class model model plane"], Int32[np.ndarray, "class model model plane"]]:
+    """The points of each plane to which both models assign a class, and to which either does."""
+    models, planes = labels.shape[:2]
+    flat = labels.reshape(models, planes, -1) + np.arange(planes)[:, None] * classes  # distinct numbers in each plane
+    bins = planes * classes
+
+    def counted(points: np.ndarray) -> np.ndarray:
+        return np.bincount(points.ravel(), minlength=bins).reshape(planes, classes).T
+
+    own = np.stack([counted(model) for model in flat], axis=1)  # class, model, plane
+    both = np.zeros((classes, models, models, planes), np.int32)
+    for i, j in combinations(range(models), 2):
+        both[:, i, j] = both[:, j, i] = counted(flat[i][flat[i] == flat[j]])
+    diagonal = np.arange(models)
+    both[:, diagonal, diagonal] = own
+    return both, (own[:, :, None] + own[:, None] - both).astype(np.int32)
 
 
 def inside_triangle(

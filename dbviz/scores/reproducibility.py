@@ -233,7 +233,7 @@ def _repeated(maps: xr.Dataset) -> dict[str, np.ndarray]:
 
 
 def _agreement_table(maps: xr.Dataset, inside: bool) -> Float64[np.ndarray, "model model plane"]:
-    return pair_table(label_array(maps), _inside(maps) if inside else None)
+    return pair_table(label_array(maps), inside_mask(maps) if inside else None)
 
 
 def has_anchors(maps: xr.Dataset) -> bool:
@@ -241,7 +241,8 @@ def has_anchors(maps: xr.Dataset) -> bool:
     return all(name in maps.coords and np.isfinite(maps[name]).all() for name in ("a", "b", "anchors"))
 
 
-def _inside(maps: xr.Dataset) -> Bool[np.ndarray, "plane row column"]:
+def inside_mask(maps: xr.Dataset) -> Bool[np.ndarray, "plane row column"]:
+    """Which points are inside the triangle of the three images; raises InputError where the maps do not show it."""
     if not has_anchors(maps):
         raise InputError(
             "the maps do not say where the three images are on their planes, which `inside` needs: sample them with "

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int64
 from dbviz.scores.estimate import Factor
 from dbviz.scores.label_arrays import check_label_maps
 
-__all__ = ["seed_codes", "seed_factors", "seed_texts", "shared_seeds"]
+__all__ = ["run_factors", "seed_codes", "seed_factors", "seed_texts", "shared_seeds"]
 
 _SEEDS = re.compile(r"(\d+)(?:\.(\d+)\.(\d+))?(?:-noise(\d+))?")
 """The text of `dbviz.spec.Seeds`, without nudge and repeat."""
@@ -83,6 +83,17 @@ def seed_factors(codes: Int64[np.ndarray, "run factor"], networks: Sequence[np.n
             if not fixed:
                 factors.append([_unit(levels, members, int(level)) for level in present])
     return factors
+
+
+def run_factors(seeds: Sequence[str]) -> list[Factor]:
+    """`seed_factors` of the runs of one network.
+
+    Example:
+        >>> noise, init = run_factors(["0-noise0", "1.0.0-noise0", "0-noise1", "1.0.0-noise1"])[::-1]
+        >>> [indices.tolist() for (indices,) in init], [indices.tolist() for (indices,) in noise]
+        ([[0, 2], [1, 3]], [[0, 1], [2, 3]])
+    """
+    return seed_factors(seed_codes(seeds), [np.arange(len(seeds))])
 
 
 def shared_seeds(

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from dbviz.scores import chance_corrected, jaccard, jaccard_index, kappa, pairs_estimate, plane_agreement
-from dbviz.scores.agreement import chance_table, pair_table
-from dbviz.scores.overlap import overlap_tables
+from dbviz.scores.agreement import chance_table, overlap_tables, pair_table
 
 STACKS = npst.arrays(np.uint8, (3, 2, 3, 4), elements=st.integers(0, 3))
 
