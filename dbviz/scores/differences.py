@@ -72,11 +72,13 @@ def differences(maps: xr.Dataset, score: str, *, level: float = 0.95) -> dict[tu
     return table_differences(LabelTables(maps), _checked(score), level=level)
 
 
-def table_differences(tables: LabelTables, score: str, *, level: float = 0.95) -> dict[tuple[str, str], Estimate]:
-    """`differences`, of tables that are there already."""
+def table_differences(
+    tables: LabelTables, score: str, *, connectivity: int = 8, level: float = 0.95
+) -> dict[tuple[str, str], Estimate]:
+    """`differences`, of tables that are there already, with fragments of this connectivity."""
     fewest = DIFFERENCES[score][1]
     names = [name for name, runs in tables.networks.items() if len(runs) >= fewest]
-    return {(a, b): _difference(tables, score, a, b, level) for a, b in combinations(names, 2)}
+    return {(a, b): _difference(tables, score, a, b, level, connectivity) for a, b in combinations(names, 2)}
 
 
 def _checked(score: str) -> str:
@@ -85,10 +87,10 @@ def _checked(score: str) -> str:
     return score
 
 
-def _difference(tables: LabelTables, score: str, a: str, b: str, level: float) -> Estimate:
+def _difference(tables: LabelTables, score: str, a: str, b: str, level: float, connectivity: int = 8) -> Estimate:
     statistic_of, fewest, largest = DIFFERENCES[score]
     parts = [tables.networks[a], tables.networks[b]]
-    of_a, of_b = (statistic_of(tables, run_pairs([runs], tables.seeds)) for runs in parts)
+    of_a, of_b = (statistic_of(tables, run_pairs([runs], tables.seeds), connectivity) for runs in parts)
     codes = seed_codes([tables.seeds[run] for runs in parts for run in runs])
     places = np.split(np.arange(len(codes)), [len(parts[0])])
     return jackknife_estimate(
@@ -102,30 +104,34 @@ def _difference(tables: LabelTables, score: str, a: str, b: str, level: float) -
     )
 
 
-def _agreement(tables: LabelTables, pairs: RunPairs) -> Statistic:
+def _agreement(tables: LabelTables, pairs: RunPairs, _: int) -> Statistic:
     return pairs.means(tables.agreed)
 
 
-def _corrected(tables: LabelTables, pairs: RunPairs) -> Statistic:
+def _corrected(tables: LabelTables, pairs: RunPairs, _: int) -> Statistic:
     observed, expected = pairs.means(tables.agreed), pairs.means(tables.expected)
     return lambda indices, planes: beyond_chance(observed(indices, planes), expected(indices, planes))
 
 
-def _inside(tables: LabelTables, pairs: RunPairs) -> Statistic:
+def _inside(tables: LabelTables, pairs: RunPairs, _: int) -> Statistic:
     runs = pairs.networks[0]
     table = pair_table(tables.labels[runs], inside_mask(tables.maps))
     return RunPairs((np.arange(len(runs)),), pairs.chosen, pairs.factors).means(table)
 
 
-def _fragments(tables: LabelTables, pairs: RunPairs) -> Statistic:
-    counts = fragments(tables.labels[pairs.networks[0]]).astype(float)
+def _mean_index(tables: LabelTables, pairs: RunPairs, _: int) -> Statistic:
+    return mean_index(tables, pairs)
+
+
+def _fragments(tables: LabelTables, pairs: RunPairs, connectivity: int) -> Statistic:
+    counts = fragments(tables.labels[pairs.networks[0]], connectivity).astype(float)
     return lambda indices, planes: float(counts[np.ix_(indices[0], planes)].mean())
 
 
-DIFFERENCES: dict[str, tuple[Callable[[LabelTables, RunPairs], Statistic], int, float]] = {
+DIFFERENCES: dict[str, tuple[Callable[[LabelTables, RunPairs, int], Statistic], int, float]] = {
     "reproducibility": (_agreement, 2, 1.0),
     "beyond chance (kappa)": (_corrected, 2, 2.0),
-    "Jaccard index": (mean_index, 2, 1.0),
+    "Jaccard index": (_mean_index, 2, 1.0),
     "inside the triangle": (_inside, 2, 1.0),
     "fragments of a plane": (_fragments, 1, float("inf")),
 }

@@ -134,7 +134,9 @@ def fragmentation(
     seeds = seed_texts(maps)
     bounds = 0.0, float("inf")
     return {
-        name: means_estimate(counts[runs], factors=run_factors([seeds[run] for run in runs]), level=level, bounds=bounds)
+        name: means_estimate(
+            counts[runs], factors=run_factors([seeds[run] for run in runs]), level=level, bounds=bounds
+        )
         for name, runs in runs_by_network(maps).items()
     }
 

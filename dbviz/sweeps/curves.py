@@ -152,7 +152,10 @@ def _scores(runs: Sequence[MeasuredRun], study: Study, images: Images) -> dict[s
     measurements = [load_measurements(run.spec, study, run.epoch) for run in runs]
     test_wrong = np.stack([of_run.test_predictions != images.test.labels for of_run in measurements])
     maps = _label_maps(runs, measurements)
-    scores = {"test_error": error_rate(test_wrong, factors=_factors(runs)), **_train_errors(runs, measurements, study, images)}
+    scores = {
+        "test_error": error_rate(test_wrong, factors=_factors(runs)),
+        **_train_errors(runs, measurements, study, images),
+    }
     (scores["fragmentation"],) = fragmentation(maps).values()
     if len(runs) > 1:
         scores["reproducibility"] = reproducibility(maps)
