@@ -1,6 +1,7 @@
 """A matrix of scores as a heat map with values and intervals (Somepalli et al. 2022, Fig. 4)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,7 +60,7 @@ def plot_matrix(
 
 def _write_cell(ax: Axes, column: int, row: int, estimate: Estimate, colour: str, mark: str = "") -> None:
     """Value and interval, and below them a mark or what the interval covers where that is not the runs."""
-    style = {"ha": "center", "va": "center", "color": colour}
+    style: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
     ax.text(column, row - 0.08, estimate.value_text, fontsize=9, **style)
     ax.text(column, row + 0.24, estimate.interval_text, fontsize=6.5, **style)
     if mark or estimate.covers:

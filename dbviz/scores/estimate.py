@@ -314,7 +314,7 @@ def _interval(
     half_width = _half_width([_jackknife_variance(values) for values in left_out], freedom, level)
     if scale == "identity" or not 0 < value < 1:
         return value - half_width, value + half_width
-    if all(0 < values.min() and values.max() < 1 for values in left_out):
+    if all(values.min() > 0 and values.max() < 1 for values in left_out):
         variances = [_jackknife_variance(scipy.special.logit(values)) for values in left_out]
         half_width = _half_width(variances, freedom, level)
     else:  # without one unit all points agree, or none: the derivative of the logit at the value is finite

@@ -88,7 +88,7 @@ def run_pairs(
     if seeds is None:
         shape = len(parts[0]), len(parts[-1])
         return RunPairs(parts, ~np.eye(*shape, dtype=bool) if within else np.ones(shape, bool), None)
-    codes = seed_codes([seeds[run] for runs in parts for run in runs])
+    codes = seed_codes([seeds[int(run)] for runs in parts for run in runs])
     places = np.split(np.arange(len(codes)), np.cumsum([len(runs) for runs in parts])[:-1])
     different, same = shared_seeds(codes, places[0], places[-1])
     if within and not different.any():

@@ -8,6 +8,7 @@ Streams whose seeds change together are one factor; a stream with the same seed 
 `repeat` are left aside: they draw no random numbers of their own.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -126,7 +127,7 @@ def _sharing(levels: list[np.ndarray]) -> list[list[int]]:
     groups: list[list[int]] = []
     for network, own in enumerate(levels):
         linked = [group for group in groups if any(np.isin(own, levels[other]).any() for other in group)]
-        groups = [group for group in groups if group not in linked] + [[*sum(linked, []), network]]
+        groups = [group for group in groups if group not in linked] + [[*itertools.chain(*linked), network]]
     return groups
 
 

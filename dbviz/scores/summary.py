@@ -82,7 +82,8 @@ def summarise(
         inside: compute the matrix, and the agreements and disagreements beside it, from points inside the triangle of
             the three images only.
         connectivity: of fragments, 8 or 4.
-        differences: compute the differences of every two networks; by default of up to ten networks.
+        differences: compute the differences of every two networks, over the whole planes; by default of up to ten
+            networks.
 
     Raises:
         InputError: fewer than two runs or two planes, or `maps` are no label maps.
