@@ -92,5 +92,6 @@ def run_pairs(
     places = np.split(np.arange(len(codes)), np.cumsum([len(runs) for runs in parts])[:-1])
     different, same = shared_seeds(codes, places[0], places[-1])
     if within and not different.any():
-        different = ~same  # every two runs share a stream: pairs that differ in another one are all there are
+        # every two runs share a stream: pairs that differ in another one are all there are, or no seed varies
+        different = ~same if not same.all() else ~np.eye(len(same), dtype=bool)
     return RunPairs(parts, same if same_seed else different, seed_factors(codes, places))

@@ -41,7 +41,7 @@ def seed_texts(maps: xr.Dataset) -> list[str]:
 def seed_codes(seeds: Sequence[str]) -> Int64[np.ndarray, "run factor"]:
     """The level of every run in every factor; runs share what has the same level.
 
-    Seeds that are not known are shared with no other run. Without a factor that varies every run is a level by itself.
+    Seeds that are not known are shared with no other run. Where no seed varies all runs have one level.
 
     Args:
         seeds: of each run, as `dbviz.spec.Seeds` writes them, or any other text.
@@ -56,14 +56,15 @@ def seed_codes(seeds: Sequence[str]) -> Int64[np.ndarray, "run factor"]:
         codes = [levels.index(level) for level in stream]
         if len(levels) > 1 and codes not in columns:
             columns.append(codes)
-    return np.array(columns or [list(range(len(seeds)))], np.int64).T
+    return np.array(columns or [[0] * len(seeds)], np.int64).T
 
 
 def seed_factors(codes: Int64[np.ndarray, "run factor"], networks: Sequence[np.ndarray]) -> list[Factor]:
     """The runs that `jackknife_estimate` leaves out together.
 
     A factor whose levels several networks share is left out of all of them at once; otherwise each network's runs vary
-    by themselves. A factor that does not vary within any network is held fixed.
+    by themselves. A factor that does not vary within any network is held fixed. Where no seed varies at all, as in
+    repeated trainings of one spec, every run is left out alone.
 
     Args:
         codes: from `seed_codes`.
@@ -75,6 +76,8 @@ def seed_factors(codes: Int64[np.ndarray, "run factor"], networks: Sequence[np.n
         >>> [[indices.tolist() for indices in unit] for unit in factor]
         [[[0], [0]], [[1], [1]]]
     """
+    if np.ptp(codes) == 0 and max(map(len, networks)) > 1:
+        codes = np.arange(len(codes))[:, None]
     factors: list[Factor] = []
     for column in codes.T:
         levels = [column[runs] for runs in networks]
