@@ -16,7 +16,7 @@ __all__ = ["plot_distributions", "plot_estimates", "plot_scores"]
 
 _LABELS = {
     "beyond chance (kappa)": "agreement beyond chance\n(kappa)",
-    "Jaccard index": "Jaccard index of a class",
+    "Jaccard index": "Jaccard index\n(mean over classes)",
     "inside the triangle": "reproducibility\ninside the triangle",
     "instability floor (disagreement)": "instability floor\n(disagreement)",
     "churn": "churn\n(share of predictions)",

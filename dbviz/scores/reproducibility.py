@@ -72,7 +72,7 @@ def reproducibility_matrix(
         >>> list(matrix)
         [('vit', 'vit'), ('vit', 'fcnet'), ('fcnet', 'vit')]
         >>> matrix["vit", "fcnet"]
-        Estimate(0.52 [0.42, 0.62] (planes only), 4 planes, 2 x 1 runs)
+        Estimate(0.50 [0.34, 0.65] (not all of the runs' variation), 4 planes, 2 x 1 runs)
     """
     networks = runs_by_network(maps)
     if sum(map(len, networks.values())) < 2:

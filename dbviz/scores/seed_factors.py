@@ -9,6 +9,7 @@ Streams whose seeds change together are one factor; a stream with the same seed 
 """
 
 import itertools
+import json
 import re
 from collections.abc import Sequence
 
@@ -35,7 +36,9 @@ def seed_texts(maps: xr.Dataset) -> list[str]:
     check_label_maps(maps)
     if "seed" not in maps.coords:
         return [""] * maps.sizes["model"]
-    return [str(seed) for seed in np.atleast_1d(maps.seed.values)]
+    unknown = json.loads(maps.attrs.get("default_seeds", "{}"))
+    seeds = zip(np.atleast_1d(maps.model.values), np.atleast_1d(maps.seed.values), strict=True)
+    return ["" if str(model) in unknown else str(seed) for model, seed in seeds]
 
 
 def seed_codes(seeds: Sequence[str]) -> Int64[np.ndarray, "run factor"]:

@@ -14,8 +14,8 @@ difference         the difference of two networks with the same seeds; before: o
 
 Hardware:  AMD EPYC, 2 cores shared with other work, no GPU.
 Time:      About two minutes on one core.
-Result:    400 simulations, coverage before and after: between networks 81, 88, 90 % and 95.5, 94.8, 93.8 % with 3, 5, 10
-           runs; crossed seeds 82 and 93 %; near 1, 20 planes, 84.5, 87, 86 % and 99.5, 97, 94.5 %. Of differences of
+Result:    400 simulations, coverage before and after: between networks 81, 88, 90 % and 95.5, 94.8, 93.8 % with 3, 5,
+           10 runs; crossed seeds 82 and 93 %; near 1, 20 planes, 84.5, 87, 86 % and 99.5, 97, 94.5 %. Of differences of
            0, .02, .04, .08, 3 runs, 1.5, 27, 75, 98 % are found; separate intervals never part.
 Files:     experiments/results/shared_seeds/
 

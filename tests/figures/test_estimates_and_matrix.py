@@ -51,7 +51,9 @@ def test_intervals_over_planes_only_are_dashed_open_and_named():
     assert whole[0].get_xdata().tolist() == [0, 2]
     assert (partial[0].get_xdata().tolist(), partial[0].get_markerfacecolor()) == ([1], "white")
     assert partial[2][0].get_linestyle() != whole[2][0].get_linestyle()
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["planes only"]
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["planes only"]
     assert plot_estimates({"a": estimate(0.8)}).get_legend() is None
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def test_intervals_of_an_agreement_near_one_hold_the_truth():
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     ease = math.sqrt(0.8**2 + 1.2**2)
     truth = float(weights / weights.sum() @ (1 / (1 + np.exp(-4.6 - ease * nodes))))
-    hits = {"logit": [], "identity": []}
+    hits: dict[Literal["logit", "identity"], list[bool]] = {"logit": [], "identity": []}
     for simulation in range(200):
         rng = np.random.default_rng(simulation)
         quality, ease = 0.8 * rng.standard_normal((5, 1)), 1.2 * rng.standard_normal(20)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from dbviz.core.errors import InputError
-from dbviz.label_maps import from_array
+from dbviz.label_maps import combine, from_array, load, save
 from dbviz.scores import fragmentation, pairs_estimate, reproducibility_matrix, same_seed_agreement
 from dbviz.scores.run_pairs import run_pairs
-from dbviz.scores.seed_factors import run_factors, seed_codes, seed_factors, shared_seeds
+from dbviz.scores.seed_factors import run_factors, seed_codes, seed_factors, seed_texts, shared_seeds
 
 
 @pytest.mark.parametrize(
@@ -155,3 +155,15 @@ def test_intervals_of_crossed_seeds_hold_the_truth():
             hits[name].append(estimate.low <= 0.5 <= estimate.high)
     assert np.mean(hits["crossed"]) == pytest.approx(0.95, abs=0.065)
     assert np.mean(hits["independent"]) < 0.8
+
+
+def test_seeds_of_a_plain_array_count_only_if_they_are_given(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 3, (1, 3, 4, 4))
+    ours, theirs = (from_array(labels, models=[name], networks=name) for name in ("ours", "theirs"))
+    save(ours, tmp_path / "ours.nc")
+    maps = combine([load(tmp_path / "ours.nc"), theirs])
+    assert seed_texts(maps) == ["", ""]
+    assert reproducibility_matrix(maps)["ours", "theirs"].value == 1
+    assert same_seed_agreement(maps) == {}
+    given = from_array(labels, models=["given"], networks="given", seeds=[0])
+    assert seed_texts(combine([given, theirs])) == ["0", ""]
