@@ -70,8 +70,8 @@ def plot_curves(curves: Sequence[Curve], score: str, *, ax: Axes | None = None) 
         colour = noise_colour(curve.noise)
         values = np.array([estimate.value for estimate in estimates])
         low, high = (np.array([getattr(estimate, end) for estimate in estimates]) for end in ("low", "high"))
-        hatched: dict[str, Any] = {"facecolor": "none", "edgecolor": colour, "hatch": "////"}
-        filled = hatched if _partial(estimates) else {"color": colour}
+        hatched = {"facecolor": "none", "edgecolor": colour, "hatch": "////"}
+        filled: dict[str, Any] = hatched if _partial(estimates) else {"color": colour}
         ax.fill_between(x, low, np.where(np.isfinite(high), high, values), alpha=0.18, linewidth=0, **filled)
         ax.plot(x, values, style, color=colour, marker="o", markersize=3.5, linewidth=1.4, label=curve.name)
         if curve.threshold is not None:

@@ -134,6 +134,10 @@ def test_where_all_agree_without_one_item_the_interval_of_a_share_is_finite():
     values = np.array([[1.0, 1.0, 0.9]] * 3)
     estimate = jackknife_estimate(mean_of(values), (3,), 3, fewest_runs=1, bounds=(0.0, 1.0), scale="logit")
     assert 0 < estimate.low < estimate.value < estimate.high < 1
+    # the logit's derivative at the value v is 1 / (v (1 - v)); Student, 2 degrees of freedom, 95 %
+    error = 4.302652730 * math.sqrt(estimate.item_variance) / (estimate.value * (1 - estimate.value))
+    logits = [math.log(p / (1 - p)) for p in (estimate.low, estimate.value)]
+    assert logits[1] - logits[0] == pytest.approx(error)
     equal = jackknife_estimate(mean_of(np.ones((3, 3))), (3,), 3, fewest_runs=1, bounds=(0.0, 1.0), scale="logit")
     assert (equal.low, equal.high) == (1, 1)
 
