@@ -15,7 +15,7 @@ from dbviz.cli.options import ComparisonOptions, FigureFormat, check_options
 from dbviz.core.paths import output_directory
 from dbviz.core.terminal import print_table, say, say_written
 from dbviz.planes import PlaneSet, draw_planes
-from dbviz.reports.summary import write_summary
+from dbviz.reports.summary import pair_tables, write_summary
 from dbviz.reports.tables import frame_rows, matrix_frame, scores_frame
 from dbviz.runs import Run
 from dbviz.scores import Summary, runs_by_network, summarise
@@ -100,5 +100,7 @@ def print_summary(maps: xr.Dataset, summary: Summary) -> None:
     names = list(runs_by_network(maps))
     print_table("Reproducibility, 95 % intervals", ["", *names], frame_rows(matrix_frame(summary.matrix, names)))
     print_table("By network", ["", *names], frame_rows(scores_frame(summary.scores, names)))
+    for title, heading, rows in pair_tables(summary, names):
+        print_table(title, heading, rows)
     for note in summary.notes:
         say(f"Note on some intervals: {note}.")

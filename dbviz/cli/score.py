@@ -71,6 +71,9 @@ class ScoringOptions:
     """Fill the matrix from points inside the triangle of the three images only."""
     connectivity: Literal[4, 8] = 8
     """Whether fragments touch at corners (8, as published) or at sides only (4)."""
+    differences: bool | None = None
+    """Print the difference of every two networks in each score, paired over planes and shared seeds. Default: for up
+    to ten networks."""
     floor: bool = False
     """Train each run once more with one initial weight multiplied by 1.001, and print the share of points on which the
     two differ, beside that on which two seeds differ."""
@@ -139,7 +142,9 @@ def _score(options: ScoreOptions) -> None:
     from dbviz.scores import runs_by_network, summarise
 
     scoring = options.scoring
-    summary = summarise(maps, inside=scoring.inside, connectivity=scoring.connectivity).with_scores(extra)
+    summary = summarise(
+        maps, inside=scoring.inside, connectivity=scoring.connectivity, differences=scoring.differences
+    ).with_scores(extra)
     _print(maps, list(runs_by_network(maps)), summary)
     where = "inside the triangle" if scoring.inside else "on the whole grid"
     file = None if options.files else path
@@ -282,7 +287,7 @@ def _margins(runs: Sequence["Run"], images: "Images", options: ScoreOptions) -> 
 def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     from dbviz.cli.tables import widths_of
     from dbviz.label_maps import environment_differences
-    from dbviz.reports.summary import summary_rows
+    from dbviz.reports.summary import pair_tables, summary_rows
     from dbviz.reports.tables import frame_rows, matrix_frame
     from dbviz.scores import runs_by_network
 
@@ -292,6 +297,8 @@ def _print(maps: "xr.Dataset", names: list[str], summary: "Summary") -> None:
     widths, rows = widths_of(maps), summary_rows(maps, summary)
     rows.insert(1, ["width", *(widths[runs[0]] for runs in runs_by_network(maps).values())])
     print_table("By network, 95 % intervals", ["", *names], rows)
+    for title, heading, rows in pair_tables(summary, names):
+        print_table(title, heading, rows)
     for note in summary.notes:
         say(f"Note on some intervals: {note}.")
     report_environment_differences(environment_differences(maps))

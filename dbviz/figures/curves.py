@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from dbviz.scores import Estimate
 from dbviz.spec import LabelNoise
 from dbviz.sweeps import SCORES, Curve
 
@@ -69,7 +70,9 @@ def plot_curves(curves: Sequence[Curve], score: str, *, ax: Axes | None = None) 
         colour = noise_colour(curve.noise)
         values = np.array([estimate.value for estimate in estimates])
         low, high = (np.array([getattr(estimate, end) for estimate in estimates]) for end in ("low", "high"))
-        ax.fill_between(x, low, np.where(np.isfinite(high), high, values), color=colour, alpha=0.18, linewidth=0)
+        hatched = {"facecolor": "none", "edgecolor": colour, "hatch": "////"}
+        filled: dict[str, Any] = hatched if _partial(estimates) else {"color": colour}
+        ax.fill_between(x, low, np.where(np.isfinite(high), high, values), alpha=0.18, linewidth=0, **filled)
         ax.plot(x, values, style, color=colour, marker="o", markersize=3.5, linewidth=1.4, label=curve.name)
         if curve.threshold is not None:
             ax.axvline(curve.threshold, color=colour, linestyle=(0, (1, 2)), linewidth=1.2, zorder=0)
@@ -132,8 +135,15 @@ def _explained(curves: Sequence[Curve]) -> str:
     """What the bands and the names of the curves mean."""
     levels = {estimate.level for curve in curves for point in curve.points for estimate in point.scores.values()}
     bands = f"bands: {min(levels):.0%} intervals" if len(levels) == 1 else "bands: intervals"
+    if any(_partial(list(point.scores.values())) for curve in curves for point in curve.points):
+        bands += "; hatched: of planes or images only, too few runs"
     noisy = any("noise" in curve.name for curve in curves)
     return f"noise: fraction of wrong training labels; {bands}" if noisy else bands
+
+
+def _partial(estimates: Sequence[Estimate]) -> bool:
+    """Whether some of the intervals do not cover how runs vary."""
+    return any(estimate.covers for estimate in estimates)
 
 
 def axis_label(curves: Sequence[Curve]) -> str:

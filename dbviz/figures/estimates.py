@@ -1,6 +1,7 @@
 """Scores of several networks with their intervals, and the distribution of agreement over planes."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +16,7 @@ __all__ = ["plot_distributions", "plot_estimates", "plot_scores"]
 
 _LABELS = {
     "beyond chance (kappa)": "agreement beyond chance\n(kappa)",
-    "Jaccard index": "Jaccard index of a class",
+    "Jaccard index": "Jaccard index\n(mean over classes)",
     "inside the triangle": "reproducibility\ninside the triangle",
     "instability floor (disagreement)": "instability floor\n(disagreement)",
     "churn": "churn\n(share of predictions)",
@@ -29,7 +30,8 @@ _LABELS = {
 def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None, label: str = "") -> Axes:
     """One point with its interval for each network, in the given order.
 
-    An interval without an upper end is drawn as an arrow; an infinite value has no point.
+    An interval without an upper end is drawn as an arrow; an infinite value has no point. An interval that does not
+    cover how runs vary, such as that of two runs, is dashed, its point is open, and the legend names what it covers.
 
     Args:
         ax: axes to draw into; by default those of a new figure.
@@ -49,8 +51,12 @@ def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None,
     lengths = np.array([[e.value - e.low, e.high - e.value] for e in estimates.values()]).T
     unbounded = np.isinf(lengths[1]) | np.isnan(lengths[1])
     lengths, values = np.where(np.isfinite(lengths), lengths, 0.0), np.where(np.isfinite(values), values, np.nan)
-    style = {"fmt": "o", "color": "black", "capsize": 3, "markersize": 4}
-    ax.errorbar(range(len(values)), values, yerr=lengths, lolims=unbounded, **style)
+    covers = np.array([e.covers for e in estimates.values()])
+    for mark in dict.fromkeys(covers.tolist()):
+        part = covers == mark
+        _draw_intervals(ax, np.flatnonzero(part), values[part], lengths[:, part], unbounded[part], mark)
+    if covers.any():
+        ax.legend(fontsize=6.5)
     ax.set_xticks(range(len(values)), list(estimates), rotation=30, ha="right", rotation_mode="anchor", fontsize=8)
     ax.set_xlim(-0.6, len(values) - 0.4)
     ax.set_ylabel(label, fontsize=8)
@@ -58,6 +64,17 @@ def plot_estimates(estimates: Mapping[str, Estimate], *, ax: Axes | None = None,
     ax.ticklabel_format(axis="y", useOffset=False)
     ax.grid(axis="y", alpha=0.3)
     return ax
+
+
+def _draw_intervals(
+    ax: Axes, places: np.ndarray, values: np.ndarray, lengths: np.ndarray, unbounded: np.ndarray, mark: str
+) -> None:
+    """Points with bars; open points with dashed bars, named in the legend, where the bars do not cover the runs."""
+    style: dict[str, Any] = {"fmt": "o", "color": "black", "capsize": 3, "markersize": 4}
+    partial: dict[str, Any] = {"markerfacecolor": "white", "label": mark} if mark else {}
+    bars = ax.errorbar(places, values, yerr=lengths, lolims=unbounded, **style, **partial)[2]
+    if mark:
+        bars[0].set_linestyle("--")
 
 
 def plot_scores(scores: Mapping[str, Mapping[str, Estimate]], *, figsize: tuple[float, float] | None = None) -> Figure:

@@ -37,7 +37,8 @@ def from_array(
         models: the name of each model; by default `model 0`, `model 1`, ...
         networks: the network of each model, or one name for all. Models of one network are its runs under several
             seeds, whose agreement is the reproducibility.
-        seeds: the seed of each model; by default 0, 1, ... within each network.
+        seeds: the seed of each model; by default 0, 1, ... within each network. Runs of two networks with the same seed
+            are taken to share their randomness, but for default seeds, which show nothing about it.
         test_accuracy: of each model, in [0, 1]; by default NaN, unknown.
         class_names: by default those of `planes`.
         planes: the planes that were sampled, row i at b[i] and column j at a[j] of `plane.axes(rows, padding)`. By
@@ -90,6 +91,8 @@ def from_array(
         "environments": "[]",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    if seeds is None:
+        attributes["default_seeds"] = json.dumps(dict.fromkeys(named["models"]))
     return xr.Dataset(variables(checked, evaluated, np.zeros_like(evaluated)), coordinates, attributes)
 
 

@@ -121,15 +121,19 @@ def combine(maps: Sequence[xr.Dataset]) -> xr.Dataset:
             f"model {repeated[0]} is in two of the files: give each model once; two trainings of the same spec need "
             "names of their own, such as maps.assign_coords(model=...), or other seeds"
         )
-    merged = {
-        name: json.dumps({k: v for m in maps for k, v in json.loads(m.attrs.get(name, "{}")).items()})
-        for name in _BY_MODEL
-    }
+    merged = {name: _merged(maps, name) for name in _BY_MODEL}
+    if any("default_seeds" in part.attrs for part in maps):
+        merged["default_seeds"] = _merged(maps, "default_seeds")
     combined = xr.concat(
         list(maps), dim="model", data_vars="minimal", coords="minimal", compat="override", join="override"
     )
     combined = combined.drop_encoding()  # that of the first file, to whose names' length all would be cut
     return combined.assign_attrs(first.attrs | merged | {"environments": combined_environments(maps)})
+
+
+def _merged(maps: Sequence[xr.Dataset], name: str) -> str:
+    """An attribute that is a JSON object by model, of the models of all maps."""
+    return json.dumps({k: v for m in maps for k, v in json.loads(m.attrs.get(name, "{}")).items()})
 
 
 def load_if_equal(path: Path, provenance: dict[str, Any], *, confidence: bool) -> xr.Dataset | None:

@@ -20,6 +20,7 @@ Attributes, as JSON where they are not plain values:
     specs: of each trained run. weights: a digest for each model, null for a plain function.
     evaluation: for each model the `form` it was evaluated in, the bound of its error (`reach`), the largest `error`
         at a re-evaluated point, and the `caution` of refinement, null where every point was evaluated.
+    default_seeds: the models of a plain array whose seeds were not given; only where there are any.
     environment: in which the maps were sampled. environments: of every model's training and sampling. date.
 
 A file is the dataset as compressed netCDF-4, followed by a digest of its content; see `dbviz.label_maps.save`.

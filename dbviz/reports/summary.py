@@ -1,7 +1,9 @@
 """A summary of scores as rows of a table, as JSON values, and as files: numbers, tables and figures."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,10 +19,15 @@ from dbviz.reports.provenance import label_map_fields
 from dbviz.reports.published import published
 from dbviz.reports.reading import read_estimates
 from dbviz.reports.tables import (
+    difference_rows,
+    differences_latex,
     estimate_fields,
     frame_rows,
     matrix_csv,
+    matrix_frame,
     matrix_latex,
+    pairs_csv,
+    pairs_once,
     scores_csv,
     scores_frame,
     scores_latex,
@@ -28,7 +35,7 @@ from dbviz.reports.tables import (
 from dbviz.scores import Estimate, Summary, nudged_mask, plane_agreement, runs_by_network
 from dbviz.sweeps.files import read_result
 
-__all__ = ["load_summary", "summary_fields", "summary_rows", "write_summary"]
+__all__ = ["load_summary", "pair_tables", "summary_fields", "summary_rows", "write_summary"]
 
 
 def write_summary(
@@ -72,6 +79,12 @@ def write_summary(
         "scores.csv": scores_csv(summary.scores),
         "scores.tex": scores_latex(summary.scores, names, f"Scores of each network, {on}"),
     }
+    if summary.matrices:
+        texts["matrices.csv"] = pairs_csv(summary.matrices)
+    if summary.differences:
+        caption = f"Differences between networks, {on} Planes, and seeds that both have, are left out of both at once."
+        texts["differences.csv"] = pairs_csv(summary.differences)
+        texts["differences.tex"] = differences_latex(summary.differences, caption)
     paths = [write_result(Path(f"{stem}.json"), summary_fields(maps, summary, label_maps))]
     for ending, text in texts.items():
         paths.append(Path(f"{stem}-{ending}"))
@@ -99,9 +112,9 @@ def summary_fields(maps: xr.Dataset, summary: Summary, label_maps: Path | None =
         (['fcnet', 'vit'], 9, 3)
     """
     return {
-        "reproducibility": [
-            {"networks": list(pair), **estimate_fields(summary.matrix[pair])} for pair in _pairs(summary)
-        ],
+        "reproducibility": _pair_fields(summary.matrix),
+        "matrices": {name: _pair_fields(matrix) for name, matrix in summary.matrices.items()},
+        "differences": {score: _pair_fields(pairs) for score, pairs in summary.differences.items()},
         "scores": {s: {n: estimate_fields(e) for n, e in row.items()} for s, row in summary.scores.items()},
         "test_accuracy": {
             name: accuracy if np.isfinite(accuracy) else None
@@ -112,12 +125,18 @@ def summary_fields(maps: xr.Dataset, summary: Summary, label_maps: Path | None =
     }
 
 
-def _pairs(summary: Summary) -> list[tuple[str, str]]:
-    """Each pair of networks once, in the order of the estimate's runs."""
-    first: dict[frozenset[str], tuple[str, str]] = {}
-    for pair in summary.matrix:
-        first.setdefault(frozenset(pair), pair)
-    return list(first.values())
+def _pair_fields(matrix: Mapping[tuple[str, str], Estimate]) -> list[dict[str, Any]]:
+    return [{"networks": list(pair), **estimate_fields(matrix[pair])} for pair in pairs_once(matrix)]
+
+
+def _read_pairs(entries: Sequence[Mapping[str, Any]], *, both_ways: bool = True) -> dict[tuple[str, str], Estimate]:
+    matrix: dict[tuple[str, str], Estimate] = {}
+    for fields in entries:
+        row, column = fields["networks"]
+        matrix[row, column] = Estimate.from_dict(fields)
+        if both_ways:
+            matrix[column, row] = matrix[row, column]
+    return matrix
 
 
 def load_summary(path: str | os.PathLike[str]) -> Summary:
@@ -138,11 +157,44 @@ def load_summary(path: str | os.PathLike[str]) -> Summary:
         {('vit', 'vit'): Estimate(0.80 [0.70, 0.90], 500 planes, 5 runs)}
     """
     result = read_result(path, "reproducibility", "python -m dbviz.score")
-    matrix: dict[tuple[str, str], Estimate] = {}
-    for fields in result["reproducibility"]:
-        row, column = fields["networks"]
-        matrix[row, column] = matrix[column, row] = Estimate.from_dict(fields)
-    return Summary(matrix=matrix, scores={s: read_estimates(s, networks) for s, networks in result["scores"].items()})
+    differences = result.get("differences", {})
+    return Summary(
+        matrix=_read_pairs(result["reproducibility"]),
+        scores={s: read_estimates(s, networks) for s, networks in result["scores"].items()},
+        matrices={name: _read_pairs(entries) for name, entries in result.get("matrices", {}).items()},
+        differences={name: _read_pairs(entries, both_ways=False) for name, entries in differences.items()},
+    )
+
+
+def pair_tables(summary: Summary, names: Sequence[str]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """The title, heading and rows of the tables of further scores between networks, and of the differences.
+
+    The Jaccard indices of single classes are in the files alone.
+
+    Example:
+        >>> estimate = Estimate(value=0.1, low=0.05, high=0.15, items=500, runs=(5, 5))
+        >>> summary = Summary(matrix={}, scores={}, differences={"reproducibility": {("vit", "fcnet"): estimate}})
+        >>> pair_tables(summary, ["vit", "fcnet"])[0][2]
+        [['reproducibility', 'vit - fcnet', '0.10 [0.05, 0.15]', 'yes']]
+    """
+    shown = {
+        name: matrix
+        for name, matrix in summary.matrices.items()
+        if len(names) > 1 and not name.startswith("Jaccard index of ")
+    }
+    titles = {"agreement at the same seed": "Agreement at the same seed (shared randomness), 95 % intervals"}
+    tables = [
+        (
+            titles.get(name, f"Within and between networks: {name}"),
+            ["", *names],
+            frame_rows(matrix_frame(matrix, names)),
+        )
+        for name, matrix in shown.items()
+    ]
+    rows = difference_rows(summary.differences)
+    heading = ["score", "networks", "difference", "excludes zero"]
+    title = "Differences, each with a 95 % interval of its own, paired over planes and shared seeds"
+    return [*tables, (title, heading, rows)] if rows else tables
 
 
 def summary_rows(maps: xr.Dataset, summary: Summary) -> list[list[str]]:
@@ -181,7 +233,9 @@ def _figures(maps: xr.Dataset, names: list[str], summary: Summary, label: str) -
     """The matrix, the scores by network, the distribution over planes, and the planes at its two ends."""
     plain = maps.isel(model=np.flatnonzero(~nudged_mask(maps)))
     runs, agreement = runs_by_network(plain), plane_agreement(plain)
-    figures = {"matrix": plot_matrix(summary.matrix, names, label=label).figure, "scores": plot_scores(summary.scores)}
+    same_seed = summary.matrices.get("agreement at the same seed", {})
+    matrix = plot_matrix(summary.matrix, names, label=label, same_seed=same_seed)
+    figures = {"matrix": matrix.figure, "scores": plot_scores(summary.scores)}
     if agreement:
         figures["planes"] = plot_distributions(agreement).figure
     for name, values in agreement.items():

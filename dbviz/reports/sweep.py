@@ -6,7 +6,7 @@ from typing import Any
 
 from dbviz.core.environment import Differences, differences
 from dbviz.executors import Failed
-from dbviz.reports.tables import csv_text, estimate_columns, estimate_fields, latex_cell, latex_table
+from dbviz.reports.tables import csv_text, estimate_columns, estimate_fields, latex_cell, latex_table, noted_caption
 from dbviz.runs import store
 from dbviz.spec import RunSpec
 from dbviz.sweeps.curves import SCORES, Curve, Point
@@ -120,7 +120,8 @@ def sweep_latex(curves: Sequence[Curve], caption: str) -> str:
     points = [(curve, point) for curve in curves for point in curve.points]
     cells = [[f"{point.x:g}", *(latex_cell(point.scores.get(score)) for score in scores)] for _, point in points]
     columns = [_along(curves), *(SCORES[score] for score in scores)]
-    return latex_table(cells, [curve.name for curve, _ in points], columns, caption)
+    estimates = [point.scores[score] for _, point in points for score in scores if score in point.scores]
+    return latex_table(cells, [curve.name for curve, _ in points], columns, noted_caption(caption, estimates))
 
 
 def _present(curves: Sequence[Curve]) -> list[str]:

@@ -1,7 +1,7 @@
 """Tables of scores for the terminal, as CSV and as LaTeX; what every subject's report is made of."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,8 @@ from dbviz.scores.estimate import Estimate
 
 __all__ = [
     "csv_text",
+    "difference_rows",
+    "differences_latex",
     "estimate_columns",
     "estimate_fields",
     "frame_rows",
@@ -19,6 +21,9 @@ __all__ = [
     "matrix_csv",
     "matrix_frame",
     "matrix_latex",
+    "noted_caption",
+    "pairs_csv",
+    "pairs_once",
     "scores_csv",
     "scores_frame",
     "scores_latex",
@@ -124,7 +129,7 @@ def matrix_latex(matrix: Matrix, names: Sequence[str], caption: str) -> str:
         vit & \shortstack{0.80 \\ {\tiny [0.70, 0.90]}} \\
     """
     cells = [[latex_cell(matrix.get((row, column))) for column in names] for row in names]
-    return latex_table(cells, names, names, caption)
+    return latex_table(cells, names, names, noted_caption(caption, matrix.values()))
 
 
 def scores_latex(scores: Scores, names: Sequence[str], caption: str) -> str:
@@ -136,7 +141,70 @@ def scores_latex(scores: Scores, names: Sequence[str], caption: str) -> str:
          & reproducibility \\
     """
     cells = [[latex_cell(estimates.get(name)) for estimates in scores.values()] for name in names]
-    return latex_table(cells, names, list(scores), caption)
+    estimates = [estimate for row in scores.values() for estimate in row.values()]
+    return latex_table(cells, names, list(scores), noted_caption(caption, estimates))
+
+
+def differences_latex(differences: Mapping[str, Matrix], caption: str) -> str:
+    r"""A booktabs table, one row a pair of networks and one column a score; needs `\usepackage{booktabs}`.
+
+    Example:
+        >>> estimate = Estimate(value=0.1, low=0.05, high=0.15, items=500, runs=(5, 5))
+        >>> print(differences_latex({"reproducibility": {("vit", "fcnet"): estimate}}, "Differences").splitlines()[6])
+        vit $-$ fcnet & \shortstack{0.10 \\ {\tiny [0.05, 0.15]}} \\
+    """
+    pairs = list(dict.fromkeys(pair for matrix in differences.values() for pair in matrix))
+    cells = [[latex_cell(matrix.get(pair)) for matrix in differences.values()] for pair in pairs]
+    estimates = [estimate for matrix in differences.values() for estimate in matrix.values()]
+    names = [f"{a} $-$ {b}" for a, b in pairs]
+    return latex_table(cells, names, list(differences), noted_caption(caption, estimates))
+
+
+def pairs_csv(tables: Mapping[str, Matrix]) -> str:
+    """One line a score and pair of networks, each pair once.
+
+    Example:
+        >>> estimate = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5, 5))
+        >>> print(pairs_csv({"kappa": {("vit", "fcnet"): estimate, ("fcnet", "vit"): estimate}}), end="")
+        score,network,other_network,value,low,high,level,items,item,runs,other_runs,note
+        kappa,vit,fcnet,0.8,0.7,0.9,0.95,500,planes,5,5,
+    """
+    return csv_text(
+        [
+            {"score": score, "network": a, "other_network": b, **estimate_columns(matrix[a, b])}
+            for score, matrix in tables.items()
+            for a, b in pairs_once(matrix)
+        ]
+    )
+
+
+def pairs_once(matrix: Matrix) -> list[tuple[str, str]]:
+    """Each pair of networks once, in the order of the estimate's runs.
+
+    Example:
+        >>> estimate = Estimate(value=0.8, low=0.7, high=0.9, items=500, runs=(5, 5))
+        >>> pairs_once({("vit", "fcnet"): estimate, ("fcnet", "vit"): estimate})
+        [('vit', 'fcnet')]
+    """
+    first: dict[frozenset[str], tuple[str, str]] = {}
+    for pair in matrix:
+        first.setdefault(frozenset(pair), pair)
+    return list(first.values())
+
+
+def difference_rows(differences: Mapping[str, Matrix]) -> list[list[str]]:
+    """For each score and pair of networks the difference with its interval, and whether that excludes zero.
+
+    Example:
+        >>> estimate = Estimate(value=0.1, low=0.05, high=0.15, items=500, runs=(5, 5))
+        >>> difference_rows({"reproducibility": {("vit", "fcnet"): estimate}})
+        [['reproducibility', 'vit - fcnet', '0.10 [0.05, 0.15]', 'yes']]
+    """
+    return [
+        [score, f"{a} - {b}", str(estimate), "yes" if estimate.low > 0 or estimate.high < 0 else "no"]
+        for score, pairs in differences.items()
+        for (a, b), estimate in pairs.items()
+    ]
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -162,11 +230,23 @@ def latex_table(cells: Sequence[Sequence[str]], rows: Sequence[str], columns: Se
 
 
 def latex_cell(estimate: Estimate | None) -> str:
-    """The value of an estimate with its interval below; empty where there is none."""
+    """The value of an estimate with its interval below, and what that covers; empty where there is none."""
     if estimate is None:
         return ""
-    value, _, interval = str(estimate).partition(" ")
-    return rf"\shortstack{{{value} \\ {{\tiny {interval}}}}}"
+    covers = rf" \\ {{\tiny ({estimate.covers})}}" if estimate.covers else ""
+    return rf"\shortstack{{{estimate.value_text} \\ {{\tiny {estimate.interval_text}}}{covers}}}"
+
+
+def noted_caption(caption: str, estimates: Iterable[Estimate]) -> str:
+    """The caption of a table or figure, with what the intervals that do not cover the runs cover.
+
+    Example:
+        >>> over_planes = Estimate(value=0.8, low=0.7, high=0.9, items=5, runs=(2,), note="over planes alone: 2 runs")
+        >>> noted_caption("Reproducibility.", [over_planes])
+        'Reproducibility. Intervals marked (planes only) do not show how runs vary.'
+    """
+    marks = dict.fromkeys(f"({estimate.covers})" for estimate in estimates if estimate.covers)
+    return f"{caption} Intervals marked {' or '.join(marks)} do not show how runs vary." if marks else caption
 
 
 def _escaped(text: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from dbviz.core.deprecation import warn_renamed
 from dbviz.scores.agreement import agreement, inside_triangle, jaccard, kappa, mean_agreement, pair_table
 from dbviz.scores.churn import churn, image_scores, jensen_shannon
+from dbviz.scores.differences import difference, differences
 from dbviz.scores.error_rate import error_rate
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
 from dbviz.scores.fragmentation import boundary_length, class_areas, class_skips, convergence, fragmentation, fragments
@@ -19,14 +20,21 @@ from dbviz.scores.luck import (
 )
 from dbviz.scores.margin import censored_share, image_margins, kaplan_meier_median, mean_margin, median_margin
 from dbviz.scores.networks import networks, nudged_mask, runs_by_network
-from dbviz.scores.reproducibility import (
+from dbviz.scores.overlap import (
     chance_corrected,
-    instability_floor,
+    chance_corrected_matrix,
+    class_jaccard,
+    class_jaccard_matrix,
     jaccard_index,
+    jaccard_matrix,
+)
+from dbviz.scores.reproducibility import (
+    instability_floor,
     pairs_estimate,
     plane_agreement,
     reproducibility,
     reproducibility_matrix,
+    same_seed_agreement,
 )
 from dbviz.scores.sample_size import Plan, plan
 from dbviz.scores.seed_scan import SeedScan, scan_seeds
@@ -56,11 +64,16 @@ __all__ = [
     "cell_name",
     "censored_share",
     "chance_corrected",
+    "chance_corrected_matrix",
     "chance_correlation",
     "churn",
     "class_areas",
+    "class_jaccard",
+    "class_jaccard_matrix",
     "class_skips",
     "convergence",
+    "difference",
+    "differences",
     "disagreement_ratio",
     "distribution_deviation",
     "distribution_variance",
@@ -77,6 +90,7 @@ __all__ = [
     "instability_floor",
     "jaccard",
     "jaccard_index",
+    "jaccard_matrix",
     "jackknife_estimate",
     "jensen_shannon",
     "kaplan_meier_median",
@@ -97,6 +111,7 @@ __all__ = [
     "reproducibility_matrix",
     "runs_by_network",
     "runs_needed",
+    "same_seed_agreement",
     "scan_seeds",
     "source_shares",
     "standard_deviation",

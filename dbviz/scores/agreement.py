@@ -3,7 +3,7 @@
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt
+from jaxtyping import Bool, Float64, Int32, UInt
 
 from dbviz.core.errors import InputError
 
@@ -12,9 +12,9 @@ __all__ = [
     "chance_table",
     "inside_triangle",
     "jaccard",
-    "jaccard_table",
     "kappa",
     "mean_agreement",
+    "overlap_tables",
     "pair_table",
 ]
 
@@ -125,21 +125,24 @@ def chance_table(
     return np.einsum("ipk,jpk->ijp", shares, shares)
 
 
-def jaccard_table(
+def overlap_tables(
     labels: UInt[np.ndarray, "model plane row column"], classes: int
-) -> Float64[np.ndarray, "model model plane"]:
-    """Mean Jaccard index of every pair of models on every plane, over the classes that either has on the plane."""
+) -> tuple[Int32[np.ndarray, "class model model plane"], Int32[np.ndarray, "class model model plane"]]:
+    """The points of each plane to which both models assign a class, and to which either does."""
     models, planes = labels.shape[:2]
     flat = labels.reshape(models, planes, -1) + np.arange(planes)[:, None] * classes  # distinct numbers in each plane
     bins = planes * classes
-    counts = np.stack([np.bincount(model.ravel(), minlength=bins) for model in flat])
-    table = np.ones((models, models, planes))
+
+    def counted(points: np.ndarray) -> np.ndarray:
+        return np.bincount(points.ravel(), minlength=bins).reshape(planes, classes).T
+
+    own = np.stack([counted(model) for model in flat], axis=1)  # class, model, plane
+    both = np.zeros((classes, models, models, planes), np.int32)
     for i, j in combinations(range(models), 2):
-        both = np.bincount(flat[i][flat[i] == flat[j]], minlength=bins)
-        either = counts[i] + counts[j] - both
-        indices = np.divide(both, either, out=np.full(bins, np.nan), where=either > 0)
-        table[i, j] = table[j, i] = np.nanmean(indices.reshape(planes, classes), axis=1)
-    return table
+        both[:, i, j] = both[:, j, i] = counted(flat[i][flat[i] == flat[j]])
+    diagonal = np.arange(models)
+    both[:, diagonal, diagonal] = own
+    return both, (own[:, :, None] + own[:, None] - both).astype(np.int32)
 
 
 def inside_triangle(

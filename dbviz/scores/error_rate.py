@@ -1,11 +1,13 @@
 """The share of images that runs classify wrongly, with its interval over runs and images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.errors import InputError
-from dbviz.scores.estimate import Estimate, jackknife_estimate
+from dbviz.scores.estimate import Estimate, Factor, jackknife_estimate
 
 __all__ = ["error_rate"]
 
@@ -18,6 +20,7 @@ def error_rate(
     mask: Bool[np.ndarray, "run image"] | None = None,
     *,
     item: str = "test images",
+    factors: Sequence[Factor] | None = None,
     level: float = 0.95,
 ) -> Estimate:
     """Mean over runs of the share of images that are classified wrongly, in [0, 1].
@@ -27,6 +30,7 @@ def error_rate(
     Args:
         mask: which images count in which run, such as those that were mislabelled; by default all.
         item: what the images are, for the record.
+        factors: which runs are left out together; see `jackknife_estimate`.
 
     Raises:
         InputError: fewer than two images count, or none of some run.
@@ -52,6 +56,7 @@ def error_rate(
         item=item,
         groups=sums.shape[1],
         fewest_runs=1,
+        factors=factors,
         level=level,
         bounds=(0.0, 1.0),
     )

@@ -5,12 +5,15 @@ are not independent, so their spread underestimates the uncertainty. Here whole 
 are left out in turn: the delete-one jackknife of each, with the variances added (an upper bound to first order, since
 what both share is counted twice), and a Student quantile with the degrees of freedom of Satterthwaite (1946), which
 widens the interval of few runs.
+
+Runs that share a seed are not independent either: those of one seed are left out together, and where several seeds are
+crossed, such as that of the initial weights and that of the label noise, each is left out in turn; see `seed_factors`.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy
@@ -34,6 +37,11 @@ class Estimate:
         Estimate(0.831 [0.825, 0.841], 500 planes, 5 runs)
         >>> Estimate.from_dict(estimate.to_dict()) == estimate
         True
+
+    Where the interval does not cover how runs vary, it prints as such:
+
+        >>> print(replace(estimate, runs=(2,), note="over planes alone: 2 runs cannot show how runs vary"))
+        0.831 [0.825, 0.841] (planes only)
     """
 
     value: float
@@ -55,8 +63,7 @@ class Estimate:
     """What the interval does not cover."""
 
     def __str__(self) -> str:
-        digits = self._digits()
-        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+        return f"{self.value_text} {self.interval_text}{f' ({self.covers})' if self.covers else ''}"
 
     def __repr__(self) -> str:
         runs = f"{' x '.join(map(str, self.runs))} run{'' if self.runs == (1,) else 's'}"
@@ -70,6 +77,24 @@ class Estimate:
         if not max(abs(self.low), abs(self.high)) <= 10:
             return 1
         return min(4, max(2, math.ceil(-math.log10(self.half_width)))) if self.half_width > 0 else 2
+
+    @property
+    def value_text(self) -> str:
+        """The value alone, with the digits of the interval."""
+        return f"{self.value:.{self._digits()}f}"
+
+    @property
+    def interval_text(self) -> str:
+        """The interval alone, in brackets."""
+        digits = self._digits()
+        return f"[{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+    @property
+    def covers(self) -> str:
+        """What the interval covers where that is not how runs and items vary, such as `planes only`; else empty."""
+        if self.note.startswith(f"over {self.item} alone"):
+            return f"{self.item} only"
+        return "not all of the runs' variation" if self.note.startswith(f"over {self.item} and part of") else ""
 
     @property
     def complement(self) -> "Estimate":
@@ -127,7 +152,14 @@ class Estimate:
 Estimate.__init__ = renamed_parameter("triplets", "items")(Estimate.__init__)
 
 Statistic = Callable[[list[np.ndarray], np.ndarray], float]
-"""A score as a function of the runs that are left in (an index array a network) and of the items that are."""
+"""A score as a function of the runs that are left in (an index array a network) and of the items that are.
+
+It is NaN where too few runs are left for it.
+"""
+Unit = tuple[np.ndarray, ...]
+"""Runs that are left out together: their indices in each network."""
+Factor = Sequence[Unit]
+"""The units of one source of variation, such as the runs of each seed."""
 
 
 @renamed_parameter("triplets", "items")
@@ -139,8 +171,10 @@ def jackknife_estimate(
     item: str = "planes",
     groups: int | None = None,
     fewest_runs: int = 2,
+    factors: Sequence[Factor] | None = None,
     level: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
+    scale: Literal["identity", "logit"] = "identity",
 ) -> Estimate:
     """The value of `statistic` with its interval over runs and items; see the module's docstring.
 
@@ -151,7 +185,10 @@ def jackknife_estimate(
         groups: leave items out by the group (delete-a-group jackknife, Kott 2001); `statistic` then takes the indices
             of groups. By default items are left out one at a time.
         fewest_runs: runs of each network that the statistic needs: 2 for pairs within a network.
+        factors: which runs are left out together, from `seed_factors`. By default every run is left out alone.
         bounds: range of the score; the interval is clipped to it.
+        scale: `logit` for shares: the interval is symmetric in log(p / (1 - p)), and asymmetric near 0 and 1, where a
+            symmetric one would miss the true value on one side. The variances are on the scale of the score.
 
     Raises:
         InputError: fewer than two items or groups, or fewer runs than the statistic needs.
@@ -168,26 +205,27 @@ def jackknife_estimate(
         raise InputError(f"{_runs(min(runs))} given: the score needs at least {fewest_runs} runs of each network")
     all_runs, all_units = [np.arange(count) for count in runs], np.arange(units)
     value = statistic(all_runs, all_units)
-    item_variance = _jackknife_variance([statistic(all_runs, np.delete(all_units, unit)) for unit in all_units])
-    run_variances = [
-        _jackknife_variance([statistic(_without_run(all_runs, network, run), all_units) for run in range(count)])
-        for network, count in enumerate(runs)
-        if count > fewest_runs
-    ]
-    variances, freedom = [item_variance, *run_variances], [units - 1, *(n - 1 for n in runs if n > fewest_runs)]
-    half_width = _half_width(variances, freedom, level)
-    covered = len(run_variances) == len(runs)
+    of_items = np.array([statistic(all_runs, np.delete(all_units, unit)) for unit in all_units])
+    chosen = _each_run(runs, fewest_runs) if factors is None else factors
+    of_runs = [_left_out(statistic, all_runs, all_units, factor) for factor in chosen]
+    complete = len(chosen) >= (len(runs) if factors is None else 1)
+    if factors is not None:  # units without which too few runs remain for the statistic
+        complete &= all(len(values) > 1 and not np.isnan(values).any() for values in of_runs)
+        of_runs = [values[~np.isnan(values)] for values in of_runs]
+    usable = [(values, _freedom(factor)) for values, factor in zip(of_runs, chosen, strict=True) if len(values) > 1]
+    left_out, freedom = [of_items, *(values for values, _ in usable)], [units - 1, *(f for _, f in usable)]
+    low, high = _interval(value, left_out, freedom, level, scale)
     return Estimate(
         value=value,
-        low=float(max(bounds[0], value - half_width)),
-        high=float(min(bounds[1], value + half_width)),
+        low=float(max(bounds[0], low)),
+        high=float(min(bounds[1], high)),
         level=level,
         items=items,
         item=item,
         runs=runs,
-        run_variance=sum(run_variances) if covered else math.nan,
-        item_variance=item_variance,
-        note="" if covered else f"over {item} alone: {_runs(min(runs))} cannot show how runs vary",
+        run_variance=sum(_jackknife_variance(values) for values, _ in usable) if complete else math.nan,
+        item_variance=_jackknife_variance(of_items),
+        note="" if complete else _uncovered(item, runs, part=bool(usable)),
     )
 
 
@@ -196,8 +234,10 @@ def means_estimate(
     *,
     items: int | None = None,
     item: str = "planes",
+    factors: Sequence[Factor] | None = None,
     level: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
+    scale: Literal["identity", "logit"] = "identity",
 ) -> Estimate:
     """The mean over runs and items of a score that is defined for a single run, such as its number of fragments.
 
@@ -205,6 +245,8 @@ def means_estimate(
         values: the score of each run on each item; or its mean over each group of items, with `items` their number.
         items: number of items, where they come in groups.
         item: what an item is, in the plural.
+        factors: which runs are left out together; see `jackknife_estimate`.
+        scale: as in `jackknife_estimate`.
 
     Raises:
         InputError: fewer than two items.
@@ -220,18 +262,65 @@ def means_estimate(
     runs, units = values.shape
     counted = units if items is None else items
     return jackknife_estimate(
-        mean, (runs,), counted, item=item, groups=units, fewest_runs=1, level=level, bounds=bounds
+        mean,
+        (runs,),
+        counted,
+        item=item,
+        groups=units,
+        fewest_runs=1,
+        factors=factors,
+        level=level,
+        bounds=bounds,
+        scale=scale,
     )
 
 
-def _jackknife_variance(left_out: list[float]) -> float:
+def _each_run(runs: tuple[int, ...], fewest_runs: int) -> list[Factor]:
+    """Each run of each network that has more of them than are needed, by itself."""
+    none = np.arange(0)
+    return [
+        [tuple(np.array([run]) if other == network else none for other in range(len(runs))) for run in range(count)]
+        for network, count in enumerate(runs)
+        if count > fewest_runs
+    ]
+
+
+def _left_out(
+    statistic: Statistic, runs: list[np.ndarray], items: np.ndarray, factor: Factor
+) -> Float64[np.ndarray, " unit"]:
+    """The statistic without each unit in turn; NaN where a network has no run left."""
+    values = []
+    for unit in factor:
+        remaining = [np.delete(indices, unit[network]) for network, indices in enumerate(runs)]
+        values.append(statistic(remaining, items) if min(map(len, remaining)) else math.nan)
+    return np.array(values, float)
+
+
+def _freedom(factor: Factor) -> int:
+    """Degrees of freedom of a factor: those of the network in which it has the fewest levels."""
+    levels = [sum(len(indices) > 0 for indices in network) for network in zip(*factor, strict=True)]
+    return min((count - 1 for count in levels if count > 1), default=1)
+
+
+def _jackknife_variance(left_out: Float64[np.ndarray, " n"]) -> float:
     """(n - 1) / n times the sum of squares about their mean (Efron & Stein 1981)."""
-    values: Float64[np.ndarray, " n"] = np.asarray(left_out)
-    return float((len(values) - 1) * values.var())
+    return float((len(left_out) - 1) * left_out.var())
 
 
-def _without_run(runs: list[np.ndarray], network: int, run: int) -> list[np.ndarray]:
-    return [*runs[:network], np.delete(runs[network], run), *runs[network + 1 :]]
+def _interval(
+    value: float, left_out: list[np.ndarray], freedom: list[int], level: float, scale: Literal["identity", "logit"]
+) -> tuple[float, float]:
+    """The ends of the interval, before they are clipped."""
+    half_width = _half_width([_jackknife_variance(values) for values in left_out], freedom, level)
+    if scale == "identity" or not 0 < value < 1:
+        return value - half_width, value + half_width
+    if all(values.min() > 0 and values.max() < 1 for values in left_out):
+        variances = [_jackknife_variance(scipy.special.logit(values)) for values in left_out]
+        half_width = _half_width(variances, freedom, level)
+    else:  # without one unit all points agree, or none: the derivative of the logit at the value is finite
+        half_width /= value * (1 - value)
+    centre = scipy.special.logit(value)
+    return float(scipy.special.expit(centre - half_width)), float(scipy.special.expit(centre + half_width))
 
 
 def _half_width(variances: list[float], freedom: list[int], level: float) -> float:
@@ -240,6 +329,12 @@ def _half_width(variances: list[float], freedom: list[int], level: float) -> flo
     degrees = total**2 / sum(v**2 / f for v, f in zip(variances, freedom, strict=True)) if total > 0 else 1
     # stdtrit is what scipy.stats.t.ppf calls; scipy.stats takes most of a second to import.
     return float(scipy.special.stdtrit(degrees, 0.5 + level / 2)) * np.sqrt(total)
+
+
+def _uncovered(item: str, runs: tuple[int, ...], *, part: bool) -> str:
+    if part:
+        return f"over {item} and part of how runs vary: a network has one run, or a seed too few values, for the rest"
+    return f"over {item} alone: {_runs(min(runs))} cannot show how runs vary"
 
 
 def _runs(count: int) -> str:

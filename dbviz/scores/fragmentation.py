@@ -9,6 +9,7 @@ from dbviz.core.errors import InputError
 from dbviz.scores.estimate import Estimate, means_estimate
 from dbviz.scores.label_arrays import check_label_maps, label_array
 from dbviz.scores.networks import runs_by_network
+from dbviz.scores.seed_factors import run_factors, seed_texts
 
 __all__ = [
     "boundary_length",
@@ -130,8 +131,12 @@ def fragmentation(
         Estimate(5.88 [2.72, 9.03], 4 planes, 2 runs)
     """
     counts = fragments(label_array(maps), connectivity, minimum_area=minimum_area).astype(float)
+    seeds = seed_texts(maps)
+    bounds = 0.0, float("inf")
     return {
-        name: means_estimate(counts[runs], level=level, bounds=(0.0, float("inf")))
+        name: means_estimate(
+            counts[runs], factors=run_factors([seeds[run] for run in runs]), level=level, bounds=bounds
+        )
         for name, runs in runs_by_network(maps).items()
     }
 

@@ -105,7 +105,10 @@ def reached_by_chance(deviations: float, count: int) -> float:
     if deviations >= furthest:
         return 0.0
     squared = deviations**2 * count
-    student = math.sqrt((count - 2) * squared / ((count - 1) ** 2 - squared))
+    remainder = (count - 1) ** 2 - squared
+    if remainder <= 0:  # rounded, where the deviation is the largest that is possible
+        return 0.0
+    student = math.sqrt((count - 2) * squared / remainder)
     return float(-np.expm1(count * scipy.stats.t.logcdf(student, count - 2)))
 
 

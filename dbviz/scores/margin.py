@@ -27,8 +27,9 @@ from jaxtyping import Bool, Float, Float64, Int64
 from dbviz.core.deprecation import renamed_parameter
 from dbviz.core.errors import InputError
 from dbviz.core.streams import numpy_stream
-from dbviz.scores.estimate import Estimate, jackknife_estimate
+from dbviz.scores.estimate import Estimate, Factor, jackknife_estimate
 from dbviz.scores.networks import runs_by_network
+from dbviz.scores.seed_factors import run_factors, seed_texts
 
 __all__ = ["censored_share", "image_margins", "kaplan_meier_median", "mean_margin", "median_margin"]
 
@@ -140,6 +141,7 @@ class _Margins:
     largest: float
     """The distance at which the search ended."""
     item: str
+    factors: list[Factor]
 
 
 def _mean_estimate(part: _Margins, level: float) -> Estimate:
@@ -151,7 +153,14 @@ def _mean_estimate(part: _Margins, level: float) -> Estimate:
 
     runs, images = part.counts.shape
     estimate = jackknife_estimate(
-        mean, (runs,), images, item=part.item, fewest_runs=1, level=level, bounds=(0.0, math.inf)
+        mean,
+        (runs,),
+        images,
+        item=part.item,
+        fewest_runs=1,
+        factors=part.factors,
+        level=level,
+        bounds=(0.0, math.inf),
     )
     share = censored_share(part.crossed[part.counts])
     censored = f"{share:.1%} of the directions show no change up to {part.largest:g} and count as that" if share else ""
@@ -174,6 +183,7 @@ def _median_estimate(part: _Margins, level: float) -> Estimate:
         item=part.item,
         groups=int(group.max()) + 1,
         fewest_runs=1,
+        factors=part.factors,
         level=level,
         bounds=(0.0, math.inf),
     )
@@ -204,14 +214,15 @@ def _parts(measured: xr.Dataset, mask: np.ndarray | xr.DataArray | None) -> dict
         name = measured.model.values[without[0]]
         raise InputError(f"the mask has no image of {name}: choose images of every run, or leave the run out")
     item = _ITEMS.get(measured.attrs.get("split", ""), "images")
-    parts = {}
+    parts, seeds = {}, seed_texts(measured)
     for network, runs in runs_by_network(measured).items():
         images = np.flatnonzero(counts[runs].any(axis=0))
         if len(images) < _FEWEST_IMAGES:
             raise InputError(f"{len(images)} images of {network} give no interval: choose at least {_FEWEST_IMAGES}")
         block = np.ix_(runs, images)
         largest = float(measured.attrs["maximum"])
-        parts[network] = _Margins(margin[block], crossed[block], counts[block], largest, item)
+        factors = run_factors([seeds[run] for run in runs])
+        parts[network] = _Margins(margin[block], crossed[block], counts[block], largest, item, factors)
     return parts
 
 

@@ -1,26 +1,28 @@
 """Reproducibility of label maps, with its interval over planes and runs."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float64
 
 from dbviz.core.errors import InputError
-from dbviz.scores.agreement import chance_table, inside_triangle, jaccard_table, pair_table
+from dbviz.scores.agreement import inside_triangle, pair_table
 from dbviz.scores.estimate import Estimate, jackknife_estimate, means_estimate
 from dbviz.scores.label_arrays import label_array
 from dbviz.scores.networks import nudged_mask, runs_by_network
+from dbviz.scores.run_pairs import RunPairs, run_pairs
+from dbviz.scores.seed_factors import seed_texts
 
 __all__ = [
-    "chance_corrected",
     "instability_floor",
-    "jaccard_index",
     "pairs_estimate",
     "plane_agreement",
     "reproducibility",
     "reproducibility_matrix",
+    "same_seed_agreement",
 ]
 
 
@@ -39,13 +41,13 @@ def reproducibility(maps: xr.Dataset, *, inside: bool = False, level: float = 0.
         >>> import dbviz
         >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9))  # model, plane, row, column
         >>> reproducibility(dbviz.label_maps.from_array(labels, networks="resnet18"))
-        Estimate(0.50 [0.38, 0.62], 4 planes, 3 runs)
+        Estimate(0.50 [0.38, 0.61], 4 planes, 3 runs)
     """
     networks = runs_by_network(maps)
     if len(networks) > 1:
         raise InputError(f"the maps are of {', '.join(networks)}: select one network, or use reproducibility_matrix")
     (runs,) = networks.values()
-    return pairs_estimate(_agreement_table(maps, inside), [runs], level=level)
+    return pairs_estimate(_agreement_table(maps, inside), [runs], seeds=seed_texts(maps), level=level)
 
 
 def reproducibility_matrix(
@@ -53,7 +55,9 @@ def reproducibility_matrix(
 ) -> dict[tuple[str, str], Estimate]:
     """Mean agreement within each network and between any two, by their names (Somepalli et al. 2022, Fig. 4).
 
-    (A, B) and (B, A) are the same estimate. A network with a single run has no entry with itself.
+    (A, B) and (B, A) are the same estimate. A network with a single run has no entry with itself. Between networks the
+    pairs are of different seeds, since runs of the same seed share their randomness (see `same_seed_agreement`); two
+    networks whose only run has the same seed have no entry.
 
     Args:
         inside: count the points inside the triangle of the three images only.
@@ -68,65 +72,50 @@ def reproducibility_matrix(
         >>> list(matrix)
         [('vit', 'vit'), ('vit', 'fcnet'), ('fcnet', 'vit')]
         >>> matrix["vit", "fcnet"]
-        Estimate(0.50 [0.34, 0.65], 4 planes, 2 x 1 runs)
+        Estimate(0.50 [0.34, 0.65] (not all of the runs' variation), 4 planes, 2 x 1 runs)
     """
     networks = runs_by_network(maps)
     if sum(map(len, networks.values())) < 2:
         raise InputError("one run given: reproducibility needs at least two")
-    table = _agreement_table(maps, inside)
+    table, seeds = _agreement_table(maps, inside), seed_texts(maps)
     matrix = {}
     for i, (row, row_runs) in enumerate(networks.items()):
         for column, column_runs in list(networks.items())[i:]:
-            if row != column:
-                estimate = pairs_estimate(table, [row_runs, column_runs], level=level)
-                matrix[row, column] = matrix[column, row] = estimate
-            elif len(row_runs) > 1:
-                matrix[row, row] = pairs_estimate(table, [row_runs], level=level)
+            pairs = run_pairs([row_runs] if row == column else [row_runs, column_runs], seeds)
+            if pairs.chosen.any():
+                matrix[row, column] = matrix[column, row] = _mean_estimate(table, pairs, level=level)
     return matrix
 
 
-def chance_corrected(maps: xr.Dataset, *, level: float = 0.95) -> dict[str, Estimate]:
-    """For each network with several runs the agreement beyond chance (A - E) / (1 - E), in [-1, 1] (Cohen 1960).
+def same_seed_agreement(
+    maps: xr.Dataset, *, inside: bool = False, level: float = 0.95
+) -> dict[tuple[str, str], Estimate]:
+    """Mean agreement of the runs of two networks that have the same seed, by the networks' names.
 
-    A is the mean agreement over planes and pairs of runs, E the mean agreement expected by chance from the two maps'
-    shares of the classes on the plane. Means are taken before the ratio: a plane with one class has no kappa.
+    Such runs share their initial weights, as far as the networks have the same layers, and the order and augmentation
+    of the training images. What this agreement exceeds that of different seeds by, in `reproducibility_matrix`, is due
+    to this shared randomness. Networks without a common seed have no entry; (A, B) and (B, A) are the same estimate.
 
-    Example:
-        >>> import dbviz
-        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9))  # model, plane, row, column
-        >>> chance_corrected(dbviz.label_maps.from_array(labels, networks="vit"))
-        {'vit': Estimate(-0.01 [-0.24, 0.22], 4 planes, 3 runs)}
-    """
-    estimates = {}
-    for name, runs in _repeated(maps).items():
-        labels = label_array(maps)[runs]
-        agreed, chance = pair_table(labels), chance_table(labels, _classes(maps))
+    Args:
+        inside: count the points inside the triangle of the three images only.
 
-        def corrected(
-            indices: list[np.ndarray], planes: np.ndarray, agreed: np.ndarray = agreed, chance: np.ndarray = chance
-        ) -> float:
-            observed, expected = (_pair_mean(table, indices, planes) for table in (agreed, chance))
-            return (observed - expected) / (1 - expected) if expected < 1 else 1.0
-
-        estimates[name] = jackknife_estimate(corrected, (len(runs),), labels.shape[1], level=level, bounds=(-1.0, 1.0))
-    return estimates
-
-
-def jaccard_index(maps: xr.Dataset, *, level: float = 0.95) -> dict[str, Estimate]:
-    """For each network with several runs the mean Jaccard index of two runs' regions of a class, in [0, 1].
-
-    On each plane the mean over the classes that either run has on it, so that a small region counts as much as a
-    large one; then over planes and pairs of runs.
+    Raises:
+        InputError: fewer than two planes, or `maps` are no label maps.
 
     Example:
         >>> import dbviz
-        >>> labels = np.random.default_rng(0).integers(0, 2, (3, 4, 9, 9))  # model, plane, row, column
-        >>> jaccard_index(dbviz.label_maps.from_array(labels, networks="vit"))
-        {'vit': Estimate(0.33 [0.24, 0.43], 4 planes, 3 runs)}
+        >>> labels = np.random.default_rng(0).integers(0, 2, (4, 4, 9, 9))  # model, plane, row, column
+        >>> maps = dbviz.label_maps.from_array(labels, networks=["vit", "vit", "fcnet", "fcnet"], seeds=[0, 1, 0, 1])
+        >>> same_seed_agreement(maps)["vit", "fcnet"]
+        Estimate(0.48 [0.38, 0.59], 4 planes, 2 x 2 runs)
     """
-    labels, classes = label_array(maps), _classes(maps)
-    tables = {name: jaccard_table(labels[runs], classes) for name, runs in _repeated(maps).items()}
-    return {name: pairs_estimate(table, [np.arange(len(table))], level=level) for name, table in tables.items()}
+    table, seeds = _agreement_table(maps, inside), seed_texts(maps)
+    matrix = {}
+    for (row, row_runs), (column, column_runs) in combinations(runs_by_network(maps).items(), 2):
+        pairs = run_pairs([row_runs, column_runs], seeds, same_seed=True)
+        if pairs.chosen.any():
+            matrix[row, column] = matrix[column, row] = _mean_estimate(table, pairs, level=level)
+    return matrix
 
 
 def instability_floor(maps: xr.Dataset, *, inside: bool = False, level: float = 0.95) -> dict[str, Estimate]:
@@ -162,7 +151,9 @@ def instability_floor(maps: xr.Dataset, *, inside: bool = False, level: float = 
         ]
         if pairs:
             plain_runs, nudged_runs = np.array(pairs).T
-            estimates[name] = means_estimate(differing[plain_runs, nudged_runs], level=level, bounds=(0.0, 1.0))
+            estimates[name] = means_estimate(
+                differing[plain_runs, nudged_runs], level=level, bounds=(0.0, 1.0), scale="logit"
+            )
     return estimates
 
 
@@ -187,55 +178,53 @@ def pairs_estimate(
     table: Float64[np.ndarray, "model model item"],
     networks: Sequence[np.ndarray],
     *,
+    seeds: Sequence[str] | None = None,
     items: int | None = None,
     item: str = "planes",
     level: float = 0.95,
 ) -> Estimate:
     """Mean of a pair table over the pairs within one network, or between two, with its interval.
 
+    The interval is symmetric on the scale of the logit; see `jackknife_estimate`.
+
     Args:
         table: a score of each pair of models on each item, such as `pair_table`; or its mean over each group of items,
             with `items` their number.
         networks: the positions of the runs of one network, or of each of two.
+        seeds: of every model of the table. Pairs that share a seed do not count, and the runs of one seed are left out
+            together. By default all runs are taken to be independent.
         items: number of items, where they come in groups.
         item: what an item is, in the plural.
 
     Raises:
-        InputError: fewer than two items, or fewer than two runs of a single network.
+        InputError: fewer than two items, fewer than two runs of a single network, or no pair of different seeds.
 
     Example:
         >>> labels = np.random.default_rng(0).integers(0, 2, (4, 5, 9, 9), dtype=np.uint8)
         >>> pairs_estimate(pair_table(labels), [np.array([0, 1]), np.array([2, 3])])
         Estimate(0.48 [0.42, 0.54], 5 planes, 2 x 2 runs)
     """
-    within = len(networks) == 1
+    pairs = run_pairs(networks, seeds)
+    if len(networks) == 2 and not pairs.chosen.any():
+        raise InputError("the two networks have no runs of different seeds: add a seed, or use same_seed_agreement")
+    return _mean_estimate(table, pairs, items=items, item=item, level=level)
+
+
+def _mean_estimate(
+    table: np.ndarray, pairs: RunPairs, *, items: int | None = None, item: str = "planes", level: float
+) -> Estimate:
     return jackknife_estimate(
-        _within(table, networks[0]) if within else _between(table, networks[0], networks[1]),
-        tuple(len(runs) for runs in networks),
+        lambda indices, units: pairs.mean(table, indices, units),
+        pairs.counts,
         table.shape[2] if items is None else items,
         item=item,
         groups=table.shape[2],
-        fewest_runs=2 if within else 1,
+        fewest_runs=2 if len(pairs.networks) == 1 else 1,
+        factors=pairs.factors,
         level=level,
         bounds=(0.0, 1.0),
+        scale="logit",
     )
-
-
-Statistic = Callable[[list[np.ndarray], np.ndarray], float]
-
-
-def _within(table: np.ndarray, runs: np.ndarray) -> Statistic:
-    return lambda indices, items: _pair_mean(table, [runs[indices[0]]], items)
-
-
-def _between(table: np.ndarray, runs_1: np.ndarray, runs_2: np.ndarray) -> Statistic:
-    return lambda indices, items: float(table[np.ix_(runs_1[indices[0]], runs_2[indices[1]], items)].mean())
-
-
-def _pair_mean(table: np.ndarray, runs: list[np.ndarray], items: np.ndarray) -> float:
-    """Mean over items and over the pairs of different models among the runs."""
-    block = table[np.ix_(runs[0], runs[0], items)].mean(axis=2)
-    return float(block[~np.eye(len(block), dtype=bool)].mean())
 
 
 def _repeated(maps: xr.Dataset) -> dict[str, np.ndarray]:
@@ -243,12 +232,8 @@ def _repeated(maps: xr.Dataset) -> dict[str, np.ndarray]:
     return {name: runs for name, runs in runs_by_network(maps).items() if len(runs) > 1}
 
 
-def _classes(maps: xr.Dataset) -> int:
-    return int(maps.labels.max()) + 1
-
-
 def _agreement_table(maps: xr.Dataset, inside: bool) -> Float64[np.ndarray, "model model plane"]:
-    return pair_table(label_array(maps), _inside(maps) if inside else None)
+    return pair_table(label_array(maps), inside_mask(maps) if inside else None)
 
 
 def has_anchors(maps: xr.Dataset) -> bool:
@@ -256,7 +241,8 @@ def has_anchors(maps: xr.Dataset) -> bool:
     return all(name in maps.coords and np.isfinite(maps[name]).all() for name in ("a", "b", "anchors"))
 
 
-def _inside(maps: xr.Dataset) -> Bool[np.ndarray, "plane row column"]:
+def inside_mask(maps: xr.Dataset) -> Bool[np.ndarray, "plane row column"]:
+    """Which points are inside the triangle of the three images; raises InputError where the maps do not show it."""
     if not has_anchors(maps):
         raise InputError(
             "the maps do not say where the three images are on their planes, which `inside` needs: sample them with "

@@ -46,8 +46,8 @@ def plan(pilot: Estimate, half_width: float, *, runs: int | None = None) -> Plan
         runs: plan the items for this many runs; by default runs are planned too.
 
     Raises:
-        InputError: the pilot has no variance over runs, since it has too few or was read from a file; or the most
-            runs and items that are considered are not enough.
+        InputError: the pilot has no variance over runs, since it has too few or was read from a file; fewer than two
+            runs are given; or the most runs and items that are considered are not enough.
 
     Example:
         >>> pilot = Estimate(value=0.8, low=0.7, high=0.9, items=50, runs=(4,), run_variance=1e-4, item_variance=4e-4)
@@ -58,6 +58,8 @@ def plan(pilot: Estimate, half_width: float, *, runs: int | None = None) -> Plan
         raise InputError("the pilot has no variance over runs: compute it from label maps of at least three runs")
     if half_width <= 0:
         raise InputError(f"half-width is {half_width}: it must be above 0")
+    if runs is not None and runs < 2:
+        raise InputError(f"runs is {runs}: an interval over runs needs at least 2")
     choices = range(3, _MOST_RUNS) if runs is None else [runs]
     plans = [candidate for count in choices if (candidate := _with_runs(pilot, half_width, count)) is not None]
     if not plans:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,8 @@ from dbviz.data import Images
 from dbviz.margins.measuring import DISTANCES
 from dbviz.runs.training_run import training_images
 from dbviz.scores import Estimate, error_rate, fragmentation, median_margin, reproducibility
+from dbviz.scores.estimate import Factor
+from dbviz.scores.seed_factors import run_factors
 from dbviz.spec import LabelNoise, RunSpec
 from dbviz.sweeps.grouping import MeasuredRun, default_field, find_measured_runs, group_by_curve, group_by_x
 from dbviz.sweeps.measuring import Measurements, load_measurements
@@ -149,7 +152,10 @@ def _scores(runs: Sequence[MeasuredRun], study: Study, images: Images) -> dict[s
     measurements = [load_measurements(run.spec, study, run.epoch) for run in runs]
     test_wrong = np.stack([of_run.test_predictions != images.test.labels for of_run in measurements])
     maps = _label_maps(runs, measurements)
-    scores = {"test_error": error_rate(test_wrong), **_train_errors(runs, measurements, study, images)}
+    scores = {
+        "test_error": error_rate(test_wrong, factors=_factors(runs)),
+        **_train_errors(runs, measurements, study, images),
+    }
     (scores["fragmentation"],) = fragmentation(maps).values()
     if len(runs) > 1:
         scores["reproducibility"] = reproducibility(maps)
@@ -171,10 +177,16 @@ def _train_errors(
         [of_run.train_predictions != labels for of_run, labels in zip(measurements, trained_on, strict=True)]
     )
     mislabelled: Bool[np.ndarray, "run image"] = np.stack(trained_on) != true
-    errors = {"train_error": error_rate(wrong, item="training images")}
+    of_images: dict[str, Any] = {"item": "training images", "factors": _factors(runs)}
+    errors = {"train_error": error_rate(wrong, **of_images)}
     parts = {"train_error_clean": ~mislabelled, "train_error_mislabelled": mislabelled} if mislabelled.any() else {}
     large_enough = {name: part for name, part in parts.items() if part.sum(axis=1).min() >= 2}
-    return errors | {name: error_rate(wrong, part, item="training images") for name, part in large_enough.items()}
+    return errors | {name: error_rate(wrong, part, **of_images) for name, part in large_enough.items()}
+
+
+def _factors(runs: Sequence[MeasuredRun]) -> list[Factor]:
+    """The seeds that vary over the runs of a point, which are crossed where one of them is swept."""
+    return run_factors([str(run.spec.seeds) for run in runs])
 
 
 def _label_maps(runs: Sequence[MeasuredRun], measurements: Sequence[Measurements]) -> xr.Dataset:

@@ -170,6 +170,29 @@ def _coverage(results: list[Result]) -> Rows:
     return [["runs", "intervals that contain the true value", "mean half-width"], *rows]
 
 
+def _shared_seeds(results: list[Result]) -> Rows:
+    (result,) = results
+    rows = [
+        [
+            case["design"],
+            f"{case['runs']} x {case['planes']}",
+            f"{100 * case['before']:.1f} %",
+            f"{100 * case['after']:.1f} ± {100 * case['standard_error']:.1f} %",
+        ]
+        for case in result["coverage"]
+    ]
+    return [["design", "runs x planes", "runs taken as independent", "as now"], *rows]
+
+
+def _differences(results: list[Result]) -> Rows:
+    (result,) = results
+    rows = [
+        [f"{case['difference']:g}", str(case["runs"]), *(f"{100 * case[name]:.1f} %" for name in ("before", "after"))]
+        for case in result["differences"]
+    ]
+    return [["true difference", "runs of each", "separate intervals part", "the difference excludes zero"], *rows]
+
+
 def _margin_coverage(results: list[Result]) -> Rows:
     (result,) = results
     runs = sorted({case["runs"] for case in result["coverage"]})
@@ -355,6 +378,7 @@ def _sweep(results: list[Result]) -> Rows:
 TABLES: dict[str, Callable[[list[Result]], Rows]] = {
     "bench": _bench,
     "determinism": _determinism,
+    "differences": _differences,
     "exactness": _exactness,
     "growth": _growth,
     "interval_coverage": _coverage,
@@ -368,6 +392,7 @@ TABLES: dict[str, Callable[[list[Result]], Rows]] = {
     "refinement_error": _refinement,
     "reproducibility_matrix": _matrix,
     "seed_scan": _scan,
+    "shared_seeds": _shared_seeds,
     "shares": _shares,
     "sources": _sources,
     "sweep_overhead": _overhead,

@@ -70,7 +70,8 @@ def test_scores_of_runs_are_printed_stored_and_drawn(scored, scored_once):
     endings = sorted(path.name.removeprefix(scored.stem) for path in Path("results/score").glob(f"{scored.stem}*"))
     extremes = [f"-extremes-{name}.pdf" for name in ("fcnet", "resnet18")]
     figures = ["-matrix.csv", "-matrix.pdf", "-matrix.tex", "-planes.pdf", "-scores.csv", "-scores.pdf", "-scores.tex"]
-    assert endings == [*extremes, *figures, ".json", ".nc"]
+    pairs = ["-differences.csv", "-differences.tex", "-matrices.csv"]
+    assert endings == sorted([*extremes, *figures, *pairs, ".json", ".nc"])
 
 
 def test_every_score_has_its_row_and_its_line(scored, scored_once):

@@ -1,5 +1,6 @@
 """Curves of sweeps: values, bands and thresholds stand where they are said to, each noise level in its colour."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -93,3 +94,12 @@ def test_a_peak_between_close_widths_is_numbered():
     points = tuple(Point(x=float(k), runs=2, scores={"test_error": estimate(0.5)}) for k in widths)
     ax = plot_curves([Curve(name="a", noise=None, along="width", points=points, threshold=None)], "test_error")
     assert ax.get_xticks().tolist() == [100, 300, 600, 800, 1000, 1300, 2000, 4000]
+
+
+def test_bands_that_do_not_cover_the_runs_are_hatched_and_the_legend_names_them():
+    over_planes = replace(estimate(0.5), note="over planes alone: 2 runs cannot show how runs vary")
+    both = curve("noise 0", None, [0.5, 0.7], reproducibility=over_planes)
+    (whole,), (partial,) = (plot_curves([both], score).collections for score in ("test_error", "reproducibility"))
+    assert (whole.get_hatch(), partial.get_hatch()) == (None, "////")
+    assert "hatched" in plot_sweep([both]).legends[0].get_title().get_text()
+    assert "hatched" not in plot_sweep([curve("noise 0", None, [0.5, 0.7])]).legends[0].get_title().get_text()

@@ -1,5 +1,6 @@
 """Figures of scores: values, intervals and names stand where they are said to."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,38 @@ def test_the_matrix_shows_values_and_intervals_and_leaves_out_what_is_missing():
     assert {(0, 0, "0.80"), (0, 0, "[0.70, 0.85]"), (1, 0, "0.50"), (0, 1, "0.50")} <= texts
     assert len(ax.texts) == 6
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def over_planes(value: float) -> Estimate:
+    return replace(estimate(value), runs=(2,), note="over planes alone: 2 runs cannot show how runs vary")
+
+
+def test_the_matrix_marks_what_covers_planes_only_and_what_is_of_the_same_seed():
+    same_seed = {("a", "b"): over_planes(0.7), ("b", "a"): over_planes(0.7)}
+    ax = plot_matrix({("a", "a"): over_planes(0.8)}, ["a", "b"], same_seed=same_seed)
+    texts = [(round(t.get_position()[0]), t.get_text()) for t in ax.texts if round(t.get_position()[1]) == 0]
+    assert texts == [
+        (0, "0.80"),
+        (0, "[0.70, 0.85]"),
+        (0, "planes only"),
+        (1, "0.70"),
+        (1, "[0.60, 0.75]"),
+        (1, "same seed"),
+    ]
+    shown = np.ma.filled(np.ma.asarray(ax.images[0].get_array()), np.nan)
+    assert np.isnan(shown[0, 1])  # the same seed's value has no colour of the scale
+
+
+def test_intervals_over_planes_only_are_dashed_open_and_named():
+    ax = plot_estimates({"a": estimate(0.8), "b": over_planes(0.4), "c": estimate(0.6)})
+    whole, partial = ax.containers
+    assert whole[0].get_xdata().tolist() == [0, 2]
+    assert (partial[0].get_xdata().tolist(), partial[0].get_markerfacecolor()) == ([1], "white")
+    assert partial[2][0].get_linestyle() != whole[2][0].get_linestyle()
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["planes only"]
+    assert plot_estimates({"a": estimate(0.8)}).get_legend() is None
 
 
 def test_estimates_are_points_with_their_intervals():

@@ -7,7 +7,7 @@ import pytest
 from helpers import maps_of, spec
 
 from dbviz.label_maps import from_array
-from dbviz.reports.summary import load_summary, summary_fields, summary_rows, write_summary
+from dbviz.reports.summary import load_summary, pair_tables, summary_fields, summary_rows, write_summary
 from dbviz.scores import summarise
 
 
@@ -64,3 +64,43 @@ def test_label_maps_of_a_plain_array_are_written_as_strict_json(tmp_path):
     fields = summary_fields(maps, summarise(maps))
     assert json.loads(json.dumps(fields, allow_nan=False))["test_accuracy"] == {"model 0": None, "model 1": None}
     assert write_summary(tmp_path / "scores", maps, summarise(maps))
+
+
+def test_tables_between_networks_and_differences_are_written_and_read_back(maps, tmp_path):
+    summary = summarise(maps)
+    paths = write_summary(tmp_path / "scores", maps, summary)
+    assert {"scores-matrices.csv", "scores-differences.csv", "scores-differences.tex"} <= {path.name for path in paths}
+    read = load_summary(paths[0])
+    for name in ("matrices", "differences"):
+        assert {s: list(pairs) for s, pairs in getattr(read, name).items()} == {
+            s: list(pairs) for s, pairs in getattr(summary, name).items()
+        }
+    assert repr(read.differences["reproducibility"]["vit sgd", "vit sam"]) == repr(
+        summary.differences["reproducibility"]["vit sgd", "vit sam"]
+    )
+    fields = json.loads(paths[0].read_text())
+    del fields["matrices"], fields["differences"]  # as in files of earlier versions
+    paths[0].write_text(json.dumps(fields))
+    assert (load_summary(paths[0]).matrices, load_summary(paths[0]).differences) == ({}, {})
+
+
+def test_intervals_over_planes_only_are_named_in_captions_and_cells(maps, tmp_path):
+    texts = {
+        path.name: path.read_text()
+        for path in write_summary(tmp_path / "s", maps, summarise(maps))
+        if path.suffix == ".tex"
+    }
+    for name in ("s-matrix.tex", "s-scores.tex", "s-differences.tex"):
+        assert "Intervals marked (planes only) do not show how runs vary." in texts[name]
+        assert r"\\ {\tiny (planes only)}}" in texts[name]
+
+
+def test_the_tables_of_pairs_are_of_several_networks_and_leave_out_single_classes(maps):
+    titles = [title for title, *_ in pair_tables(summarise(maps), ["vit sgd", "vit sam"])]
+    assert [title.split(",")[0] for title in titles] == [
+        "Agreement at the same seed (shared randomness)",
+        "Within and between networks: beyond chance (kappa)",
+        "Within and between networks: Jaccard index",
+        "Differences",
+    ]
+    assert pair_tables(summarise(maps.isel(model=[0, 1, 2])), ["vit"]) == []

@@ -2,6 +2,8 @@
 
 import json
 import math
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -104,3 +106,58 @@ def test_the_old_name_of_items_works_with_a_warning():
 def test_the_repr_is_short_and_counts_items_and_runs(runs, words):
     estimate = Estimate(value=0.5, low=0.4, high=0.6, items=10_000, item="test images", runs=runs)
     assert repr(estimate) == f"Estimate(0.50 [0.40, 0.60], 10,000 test images, {words})"
+
+
+def test_an_interval_that_does_not_cover_the_runs_prints_as_such():
+    full = Estimate(value=0.83, low=0.82, high=0.84, items=9, runs=(2,))
+    planes = replace(full, note="over planes alone: 2 runs cannot show how runs vary; and more")
+    assert (full.covers, planes.covers, str(planes)) == ("", "planes only", "0.83 [0.82, 0.84] (planes only)")
+    assert Estimate.from_dict(planes.to_dict()).covers == "planes only"  # as read from files of earlier versions
+    assert replace(full, note="within noise of zero").covers == ""
+
+
+def test_near_one_the_interval_of_a_share_is_symmetric_in_the_logit():
+    values = np.array([[0.97, 0.99, 0.995, 0.98]] * 3)
+    statistic = mean_of(values)
+    estimate = jackknife_estimate(statistic, (3,), 4, fewest_runs=1, bounds=(0.0, 1.0), scale="logit")
+    plain = jackknife_estimate(statistic, (3,), 4, fewest_runs=1, bounds=(0.0, 1.0))
+    logits = [math.log(p / (1 - p)) for p in (estimate.low, estimate.value, estimate.high)]
+    assert logits[2] - logits[1] == pytest.approx(logits[1] - logits[0])
+    left_out = [(values[0].sum() - value) / 3 for value in values[0]]
+    error = math.sqrt(3 * np.var([math.log(p / (1 - p)) for p in left_out]))
+    assert logits[2] - logits[1] == pytest.approx(3.182446305 * error)  # Student, 3 degrees of freedom, 95 %
+    assert (estimate.value, estimate.item_variance) == (plain.value, plain.item_variance)
+    assert plain.value - plain.low < estimate.value - estimate.low  # towards less reproducible it reaches farther
+
+
+def test_where_all_agree_without_one_item_the_interval_of_a_share_is_finite():
+    values = np.array([[1.0, 1.0, 0.9]] * 3)
+    estimate = jackknife_estimate(mean_of(values), (3,), 3, fewest_runs=1, bounds=(0.0, 1.0), scale="logit")
+    assert 0 < estimate.low < estimate.value < estimate.high < 1
+    # the logit's derivative at the value v is 1 / (v (1 - v)); Student, 2 degrees of freedom, 95 %
+    error = 4.302652730 * math.sqrt(estimate.item_variance) / (estimate.value * (1 - estimate.value))
+    logits = [math.log(p / (1 - p)) for p in (estimate.low, estimate.value)]
+    assert logits[1] - logits[0] == pytest.approx(error)
+    equal = jackknife_estimate(mean_of(np.ones((3, 3))), (3,), 3, fewest_runs=1, bounds=(0.0, 1.0), scale="logit")
+    assert (equal.low, equal.high) == (1, 1)
+
+
+def test_intervals_of_an_agreement_near_one_hold_the_truth():
+    """Agreement sigmoid(4.6 + 0.8 q + 1.2 d) of run quality q and plane ease d, both normal; 5 runs, 20 planes.
+
+    Of 200 simulations, 95 % within three standard errors of 1.5 %; the symmetric interval misses more often.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    ease = math.sqrt(0.8**2 + 1.2**2)
+    truth = float(weights / weights.sum() @ (1 / (1 + np.exp(-4.6 - ease * nodes))))
+    hits: dict[Literal["logit", "identity"], list[bool]] = {"logit": [], "identity": []}
+    for simulation in range(200):
+        rng = np.random.default_rng(simulation)
+        quality, ease = 0.8 * rng.standard_normal((5, 1)), 1.2 * rng.standard_normal(20)
+        values = 1 / (1 + np.exp(-4.6 - quality - ease))
+        for scale, covered in hits.items():
+            estimate = jackknife_estimate(mean_of(values), (5,), 20, fewest_runs=1, bounds=(0.0, 1.0), scale=scale)
+            covered.append(estimate.low <= truth <= estimate.high)
+    assert truth > 0.97
+    assert np.mean(hits["logit"]) == pytest.approx(0.95, abs=0.046)
+    assert np.mean(hits["logit"]) > np.mean(hits["identity"]) + 0.03

@@ -41,6 +41,7 @@ def test_the_chance_at_either_end():
     assert reached_by_chance(0.7, 2) == 1  # of two, one lies always as far out
     assert reached_by_chance(0.0, 9) == 1
     assert reached_by_chance(2 / math.sqrt(3), 3) == 0  # further out than one of three can be
+    assert reached_by_chance(np.nextafter(2 / math.sqrt(3), 0), 3) == 0  # no division by a difference rounded to zero
     assert reached_by_chance(1.5, 5) > reached_by_chance(1.6, 5) > 0
 
 

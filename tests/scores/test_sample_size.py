@@ -44,6 +44,8 @@ def test_a_half_width_that_cannot_be_reached_is_refused():
         plan(pilot(1e-2, 1e-4), 0.01, runs=3)
     with pytest.raises(InputError, match="of at least three"):
         plan(pilot(float("nan"), 1e-4), 0.01)
+    with pytest.raises(InputError, match="runs is 1: an interval over runs needs at least 2"):
+        plan(pilot(1e-4, 1e-4), 0.01, runs=1)
     with pytest.raises(InputError, match="above 0"):
         plan(pilot(1e-4, 1e-4), 0.0)
 

@@ -1,5 +1,6 @@
 """Curves: scores recomputed from the runs themselves, thresholds, and which runs belong to which point."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -165,3 +166,17 @@ def test_a_sweep_without_finished_runs_is_refused(make, study):
 def test_invalid_studies_are_refused(study, changes, match):
     with pytest.raises(InputError, match=match):
         Study(**{**vars(study), **changes})
+
+
+def test_crossed_seeds_are_left_out_one_after_the_other(make, study):
+    noise = LabelNoise(rate=0.25)
+    seeds = [(spec, number) for number in (0, 1) for spec in make(width=8, label_noise=noise)]
+    specs = swept([replace(spec, seeds=replace(spec.seeds, noise=number)) for spec, number in seeds], study)
+    (point,) = make_curves(specs, study)[0].points
+    runs = [store.find(spec, study.home) for spec in specs]
+    errors = np.array([1 - run.test_accuracy for run in runs if run]).reshape(2, 2)  # noise, other seeds
+    # (n - 1) / n times the squares about the mean of two values is a quarter of their squared difference
+    expected = sum(float(np.diff(errors.mean(axis=axis))[0]) ** 2 / 4 for axis in (0, 1))
+    assert point.scores["test_error"].run_variance == pytest.approx(expected)
+    # no pair of different seeds in both remains without one of two
+    assert point.scores["reproducibility"].covers == "planes only"
