@@ -1,16 +1,14 @@
 """Networks compared on the same planes, as the scripts of published figures do: trained, sampled, scored, written."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
-from dbviz.cli.execution import job_executor, report_event, train_runs
+from dbviz.cli.execution import train_runs
 from dbviz.cli.image_scores import image_scores_of
 from dbviz.cli.job import Job, make_job
-from dbviz.cli.label_maps import load_or_sample
+from dbviz.cli.label_maps import sample_job
 from dbviz.cli.options import ComparisonOptions, FigureFormat, check_options
 from dbviz.core.paths import output_directory
 from dbviz.core.terminal import print_table, say, say_written
@@ -20,7 +18,7 @@ from dbviz.reports.tables import frame_rows, matrix_frame, scores_frame
 from dbviz.runs import Run
 from dbviz.scores import Summary, runs_by_network, summarise
 
-__all__ = ["Comparison", "compare", "print_summary", "sample_compared"]
+__all__ = ["Comparison", "compare", "print_summary"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,31 +66,9 @@ def compare(
     runs = train_runs(job)
     planes = draw_planes(job.images.test, options.planes.triplets, seed=options.planes.triplet_seed)
     grid = {"resolution": resolution, "padding": padding, "refine": refine}
-    maps, path = sample_compared([name], runs, planes, job, out, **grid)
+    parts = [name, job.images.name, job.preset, str(len(planes))]
+    maps, path = sample_job(job, runs, planes, out, parts, **grid)
     return Comparison(job=job, runs=runs, planes=planes, maps=maps, path=path, figure_format=options.output.format)
-
-
-def sample_compared(
-    name_parts: Sequence[str],
-    runs: Sequence[Run],
-    planes: PlaneSet,
-    job: Job,
-    out: Path,
-    *,
-    resolution: int = 50,
-    padding: float = 0.1,
-    refine: bool = False,
-) -> tuple[xr.Dataset, Path]:
-    """The label maps of `runs` on `planes`, loaded or sampled, and their file in `out`.
-
-    Raises:
-        InputError: as `dbviz.sample`.
-    """
-    parts = [*name_parts, job.images.name, job.preset, str(len(planes))]
-    models = {run.spec.name: run for run in runs}
-    grid = {"resolution": resolution, "padding": padding, "refine": refine}
-    executor: dict[str, Any] = {"executor": job_executor(job), "on_event": report_event}
-    return load_or_sample(models, planes, out, parts, **grid, device=str(job.device), **executor)
 
 
 def print_summary(maps: xr.Dataset, summary: Summary) -> None:

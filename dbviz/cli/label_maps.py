@@ -6,6 +6,8 @@ from typing import Any
 
 import xarray as xr
 
+from dbviz.cli.execution import job_executor, report_event
+from dbviz.cli.job import Job
 from dbviz.core.paths import file_name
 from dbviz.core.terminal import say
 from dbviz.core.threads import using_threads
@@ -19,12 +21,31 @@ from dbviz.planes import PlaneSet
 from dbviz.runs import Run
 from dbviz.training import choose_device
 
-__all__ = ["load_or_sample"]
+__all__ = ["load_or_sample", "sample_job"]
 
 _WORTH_PARTS = 100_000
 """Points to evaluate from which the work is given to an executor, whose processes take seconds to start."""
 _REFINED_SHARE = 0.1
 """Rough share of the points that refinement evaluates."""
+
+
+def sample_job(
+    job: Job,
+    models: Mapping[str, Any] | Sequence[Run],
+    planes: PlaneSet,
+    out: Path,
+    name_parts: Sequence[str],
+    *,
+    resolution: int = 50,
+    padding: float = 0.1,
+    confidence: bool = False,
+    refine: bool = False,
+) -> tuple[xr.Dataset, Path]:
+    """`load_or_sample` on the device of a job and by its executor, of runs or of models by name."""
+    named = models if isinstance(models, Mapping) else {run.spec.name: run for run in models}
+    grid: dict[str, Any] = {"resolution": resolution, "padding": padding, "confidence": confidence, "refine": refine}
+    executor: dict[str, Any] = {"executor": job_executor(job), "on_event": report_event}
+    return load_or_sample(named, planes, out, name_parts, **grid, **executor, device=str(job.device))
 
 
 def load_or_sample(

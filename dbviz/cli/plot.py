@@ -109,9 +109,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _plot(options: PlotOptions) -> None:
     out = output_directory(options.output.out)
 
-    from dbviz.cli.execution import finished_runs, job_executor, raise_failures, report_event, train_job
+    from dbviz.cli.execution import finished_runs, raise_failures, train_job
     from dbviz.cli.job import make_job
-    from dbviz.cli.label_maps import load_or_sample
+    from dbviz.cli.label_maps import sample_job
     from dbviz.core.results import write_result
     from dbviz.label_maps import save
     from dbviz.reports.provenance import label_map_fields
@@ -133,8 +133,7 @@ def _plot(options: PlotOptions) -> None:
     parts = [job.images.name, "+".join(names), job.preset, options.plane.split, *map(str, planes.triplets[0])]
     shade = options.style.shade
     grid = {"resolution": resolution, "padding": options.plane.padding, "confidence": shade, "refine": not shade}
-    executor: dict[str, Any] = {"executor": job_executor(job), "on_event": report_event}
-    maps, path = load_or_sample(models, planes, out, parts, **grid, **executor, device=str(job.device))
+    maps, path = sample_job(job, models, planes, out, parts, **grid)
     if options.given.weights and bool(maps.test_accuracy.isnull().any()):
         accuracies = [_test_accuracy(model, job.images.test) for model in models.values()]
         maps = maps.assign_coords(test_accuracy=("model", accuracies))

@@ -210,14 +210,11 @@ def _sampled(options: ScoreOptions) -> _Scored:
 def _maps(
     runs: Sequence["Run"], planes: "PlaneSet", options: ScoreOptions, job: "Job", resolution: int
 ) -> tuple["xr.Dataset", Path]:
-    from dbviz.cli.execution import job_executor, report_event
-    from dbviz.cli.label_maps import load_or_sample
+    from dbviz.cli.label_maps import sample_job
 
-    models = {run.spec.name: run for run in runs}
     parts = [job.images.name, "+".join(job.archs), job.preset, options.planes.planes, str(len(planes))]
     grid = {"resolution": resolution, "padding": options.grid.padding}
-    executor: dict[str, Any] = {"executor": job_executor(job), "on_event": report_event}
-    return load_or_sample(models, planes, options.output.out, parts, **grid, **executor, device=str(job.device))
+    return sample_job(job, runs, planes, options.output.out, parts, **grid)
 
 
 def _planes(options: PlaneOptions, images: "Images", count: int, runs: Sequence["Run"]) -> "PlaneSet":

@@ -20,10 +20,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from dbviz.cli.comparison import sample_compared
 from dbviz.cli.console import run_command
 from dbviz.cli.execution import train_runs
 from dbviz.cli.job import make_job
+from dbviz.cli.label_maps import sample_job
 from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions
 from dbviz.core.files import atomic_write
 from dbviz.core.paths import output_directory
@@ -58,7 +58,8 @@ def main(options: Options) -> None:
     for name, teacher in teachers.items():
         students = {mode: students_of(teacher, mode, options) for mode in _MODES}
         runs = [teacher, *(run for group in students.values() for run in group)]
-        maps, _ = sample_compared(["distillation", name], runs, planes, teaching, out)
+        parts = ["distillation", name, teaching.images.name, teaching.preset, str(len(planes))]
+        maps, _ = sample_job(teaching, runs, planes, out, parts)
         table = pair_table(maps.labels.values)
         position = {str(run): index for index, run in enumerate(maps.model.values)}
         for mode, group in students.items():

@@ -25,10 +25,10 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dbviz.cli.comparison import sample_compared
 from dbviz.cli.console import run_command
 from dbviz.cli.execution import train_runs
 from dbviz.cli.job import make_job
+from dbviz.cli.label_maps import sample_job
 from dbviz.cli.options import ComparisonOptions, NetworkOptions, OutputOptions, TripletOptions
 from dbviz.core.files import atomic_write
 from dbviz.core.paths import output_directory
@@ -80,7 +80,8 @@ def main(options: Options) -> None:
     table, maps_by_kind, numbers, written = {}, {}, {}, []
     for kind in _ROW_LABELS:
         planes = planes_of(kind, job.images.test, options)
-        maps, path = sample_compared(["off_manifold", kind], runs, planes, job, out)
+        parts = ["off_manifold", kind, job.images.name, job.preset, str(len(planes))]
+        maps, path = sample_job(job, runs, planes, out, parts)
         summary = summarise(maps)
         for score in ("reproducibility", "beyond chance (kappa)", "fragments of a plane"):
             estimates = summary.scores.get(score, {})

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import dbviz.cli.label_maps
-from dbviz.cli.comparison import Comparison, compare, print_summary, sample_compared
+from dbviz.cli.comparison import Comparison, compare, print_summary
+from dbviz.cli.label_maps import sample_job
 from dbviz.cli.options import (
     ComparisonOptions,
     DataOptions,
@@ -66,9 +67,9 @@ def test_what_was_compared_is_found_again(compared, options, monkeypatch):
 def test_other_planes_of_the_same_runs_have_a_file_of_their_own(compared, options):
     one_class = draw_planes(compared.job.images.test, 2, one_class=True)
     parts = ["some_figure", "one class"]
-    maps, path = sample_compared(parts, compared.runs[:1], one_class, compared.job, options.output.out, resolution=4)
+    maps, path = sample_job(compared.job, compared.runs[:1], one_class, options.output.out, parts, resolution=4)
     assert dict(maps.labels.sizes) == {"model": 1, "plane": 2, "row": 4, "column": 4}
-    assert path.name.startswith("some_figure-one_class-shapes-quick-2-")
+    assert path.name.startswith("some_figure-one_class-")
 
 
 def test_the_summary_is_printed_and_written_beside_the_maps(compared, tmp_path, capsys):

@@ -129,9 +129,8 @@ def analyse(options: SourcesOptions) -> "SourceAnalysis":
     out = output_directory(options.output.out)
 
     from dbviz.audits import sources_design
-    from dbviz.cli.execution import job_executor, report_event
     from dbviz.cli.job import make_job
-    from dbviz.cli.label_maps import load_or_sample
+    from dbviz.cli.label_maps import sample_job
     from dbviz.planes import draw_planes
     from dbviz.scores import analyse_sources
 
@@ -146,10 +145,7 @@ def analyse(options: SourcesOptions) -> "SourceAnalysis":
     runs = _trained(design, options, job)
     parts = ["sources", job.images.name, job.archs[0], job.preset, str(len(planes))]
     grid = {"resolution": options.grid.resolution, "padding": options.grid.padding}
-    models = {run.spec.name: run for run in runs}
-    maps, path = load_or_sample(
-        models, planes, out, parts, **grid, device=str(job.device), executor=job_executor(job), on_event=report_event
-    )
+    maps, path = sample_job(job, runs, planes, out, parts, **grid)
     analysis = analyse_sources(_predictions(runs), job.images.test.labels, maps.labels.values, design.positions)
     missing = {} if options.design.sources or "kernels" in sources else {"kernels": _CPU_REPEATS}
     _print(analysis, missing, job)
