@@ -90,8 +90,8 @@ class Pool:
                 for pipe in wait(list(busy)):
                     worker, item, retries_left = busy[pipe]  # pyright: ignore[reportArgumentType]
                     result = worker.receive()
-                    if isinstance(result, float):
-                        yield Progressed(item=item, share=result)
+                    if isinstance(result, _Share):
+                        yield Progressed(item=item, share=result.done)
                         continue
                     del busy[pipe]  # pyright: ignore[reportArgumentType]
                     if result is not None:
@@ -139,7 +139,7 @@ class _Worker:
         with contextlib.suppress(OSError):  # it died: `receive` will return None
             self.pipe.send(item)
 
-    def receive(self) -> Finished[Any] | Failed[Any] | float | None:
+    def receive(self) -> "Finished[Any] | Failed[Any] | _Share | None":
         """The result of the task, or the share of it that is done; None if the process died."""
         try:
             return self.pipe.recv()
@@ -151,6 +151,13 @@ class _Worker:
         self.process.terminate()
         self.process.join()
         self.pipe.close()
+
+
+@dataclass(frozen=True)
+class _Share:
+    """How much of its task a worker has done."""
+
+    done: float
 
 
 def _still_usable(worker: _Worker, result: Finished[Any] | Failed[Any]) -> list[_Worker]:
@@ -183,7 +190,7 @@ def _work(pipe: Connection, task: Task[Any], threads: int, parent: int) -> None:
     while os.getppid() == parent:
         try:
             item = pipe.recv()
-            with shares_reported_to(_at_intervals(pipe.send)):
+            with shares_reported_to(_at_intervals(lambda share: pipe.send(_Share(share)))):
                 result = attempt(item, task)
             pipe.send(result)
         except (EOFError, OSError):  # the parent is gone
