@@ -4,10 +4,11 @@
 """
 
 from dbviz.core.environment import environment
-from dbviz.core.errors import InputError, NotFiniteError, RunsFailed, TrainingDiverged, unknown_name
+from dbviz.core.errors import DeviceOutOfMemory, InputError, NotFiniteError, RunsFailed, TrainingDiverged, unknown_name
 from dbviz.core.streams import numpy_stream, stream_key, torch_seeded, torch_stream
 
 __all__ = [
+    "DeviceOutOfMemory",
     "InputError",
     "NotFiniteError",
     "RunsFailed",

@@ -43,7 +43,8 @@ FLAGS = {
     | GRID
     | OUTPUT
     | TRIPLETS
-    | {"--along", "--among", "--connectivity", "--convergence", "--corners", "--direction", "--floor", "--half-width"}
+    | {"--along", "--among", "--connectivity", "--convergence", "--corners", "--differences", "--direction"}
+    | {"--floor", "--half-width"}
     | {"--inside", "--margins", "--planes", "--split"},
     ("sweep",): (TRAINING - {"--width"})
     | EXECUTION
