@@ -49,6 +49,7 @@ def test_precisions_are_those_of_the_device(monkeypatch):
     assert convolution_precisions(CPU) == ("fp32", "bf16")
 
 
+@pytest.mark.slow
 def test_every_speed_is_measured_beside_its_bound(speeds):
     checks = {event.name: event for event in speeds.run(speeds.checks) if isinstance(event, Check)}
     assert [name for name, check in checks.items() if not check.passed] == [], checks

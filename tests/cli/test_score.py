@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+import dbviz.reports.summary
 from dbviz import label_maps
 from dbviz.cli.score import main
 from dbviz.core.files import load_tensors
@@ -24,6 +25,12 @@ PLANES = ["--triplets", "4", "--resolution", "6"]
 def _figures_closed():
     yield
     plt.close("all")
+
+
+@pytest.fixture(autouse=True)
+def _without_figures(monkeypatch):
+    """Figures are drawn once, by `scored_once`: they take most of a command's time."""
+    monkeypatch.setattr(dbviz.reports.summary, "_figures", lambda *_: {})
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,7 @@ def test_a_process_that_ends_early_says_why_after_what_it_yielded(work, message)
         next(events)
 
 
+@pytest.mark.slow
 def test_work_that_takes_too_long_is_killed():
     events = isolated(hanging, seconds=20.0)
     process = next(events)

@@ -74,6 +74,7 @@ def test_what_ends_a_process_fails_its_check_and_the_others_are_done_in_a_new_on
     assert outcome["fine"] == outcome["last"] == (True, "fine")
 
 
+@pytest.mark.slow
 def test_a_part_that_hangs_is_stopped_with_what_it_has_done():
     seen = []
 
