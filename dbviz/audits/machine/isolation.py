@@ -1,4 +1,4 @@
-"""Work in a process of its own, under a time limit: whatever happens to it, the caller goes on."""
+"""Work in a process of its own, under a time limit: whatever happens to it, the caller continues."""
 
 import multiprocessing as mp
 import os
@@ -12,7 +12,7 @@ from typing import Any
 __all__ = ["KILLED", "ProcessEnded", "TimeLimitReached", "isolated"]
 
 KILLED = "its process was killed by SIGKILL"
-"""What is said of a process that was ended by force, as the system does when memory is short."""
+"""The reason reported for a process that was ended by force, as the system does when memory is short."""
 
 
 class ProcessEnded(RuntimeError):

@@ -75,7 +75,7 @@ def audit_machine(options: MachineAuditOptions) -> int:
         try:
             _run(parts, results, 60 * minutes, lambda: _write(path, key, results, device))
         except TimeLimitReached:
-            say(f"Time ran out after {duration(60 * minutes)}: the same command goes on from here.")
+            say(f"Time ran out after {duration(60 * minutes)}: the same command resumes from here.")
     _write(path, key, results, device)
     audited = {part.name: results.get(part.name, []) for part in parts}
     wrong = _print(audited)

@@ -84,7 +84,7 @@ def test_when_time_runs_out_results_are_kept_and_the_status_is_3(machine, capsys
     machine.too_slow = {"refined map"}
     assert main(TINY) == 3
     lines = capsys.readouterr().out.splitlines()
-    assert "Time ran out after 5 min 0 s: the same command goes on from here." in lines
+    assert "Time ran out after 5 min 0 s: the same command resumes from here." in lines
     assert "4 checks not done." in lines
     machine.too_slow, machine.done = set(), []
     assert main(TINY) == 0
