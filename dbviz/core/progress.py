@@ -19,6 +19,8 @@ __all__ = ["Advance", "progress_bar", "report_share", "shares_reported_to"]
 Advance = Callable[[float, str], None]
 """Called with an amount of work done and a description of the current step."""
 
+_ROUNDING = 1e-9
+
 _share_report: ContextVar[Callable[[float], None]] = ContextVar("share_report", default=lambda _: None)
 
 
@@ -49,6 +51,9 @@ def progress_bar(total: float, *, show: bool = True) -> Iterator[Advance]:
 
         def advance(amount: float, step: str) -> None:
             progress.update(task, advance=amount, description=step)
+            remaining = progress.tasks[0].remaining or 0.0
+            if abs(remaining) < _ROUNDING * total:  # the sum of the amounts is the total but for rounding
+                progress.update(task, completed=total)
 
         yield advance
 

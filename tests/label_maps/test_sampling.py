@@ -15,6 +15,7 @@ from dbviz import fit
 from dbviz.core.errors import InputError
 from dbviz.data import Images
 from dbviz.label_maps import calibration, sample
+from dbviz.label_maps.kept_calibration import calibration_file
 from dbviz.label_maps.sampling import cost
 from dbviz.models import initialize
 from dbviz.planes import Plane, PlaneSet
@@ -448,3 +449,11 @@ def test_no_model_and_repeated_runs_are_refused(planes, runs):
 def test_an_invalid_grid_is_refused(planes, grid):
     with pytest.raises(InputError, match="it must be"):
         sample(small_cnn(), planes, **grid)
+
+
+def test_a_calibration_of_another_number_of_threads_is_not_used(runs, monkeypatch):
+    keys = []
+    for threads in (1, 2):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        keys.append(calibration_file(runs[0], torch.device("cpu"), 128, 1.0).key)
+    assert keys[0] != keys[1]
